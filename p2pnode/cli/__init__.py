@@ -1,0 +1,1 @@
+"""The command line: commands become control calls, answers become text or JSON."""

@@ -1,0 +1,154 @@
+"""Settings of a node: one frozen object, read once at start from defaults, TOML file, environment and arguments, in that order.
+
+With P2PNODE_HOME (or --home) all state lies in that one folder; without it platformdirs says where a node lives.
+Clients need only `find_home` and `Home`: this module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from p2pnode.errors import UsageError
+from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
+
+HOME_VARIABLE = "P2PNODE_HOME"
+VARIABLE_PREFIX = "P2PNODE_"
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder of one node and the names in it."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def identity(self) -> Path:
+        return self.path / "identity.key"
+
+    @property
+    def host_key(self) -> Path:
+        return self.path / "host.key"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "node.db"
+
+    @property
+    def library(self) -> Path:
+        return self.path / "library"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def control(self) -> Path:
+        """A text file that names the control socket (or port and token); clients read this and nothing else."""
+        return self.run / "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a person may set. Every field can stand in config.toml and, upper-cased behind P2PNODE_, in the environment."""
+
+    listen: tuple[str, ...] = ()
+    """Multiaddrs to listen on; empty = every IPv4 interface, on a free port picked once and kept."""
+    bootstrap: tuple[str, ...] = ()
+    """Multiaddrs of peers to connect to at start; none is built in."""
+    lan: bool = True
+    """Find and be found on the local network (multicast DNS)."""
+    network: str = "p2pnode"
+    """Name of the network: nodes of different names never mix."""
+    library: str = ""
+    """Where fetched works go; empty = `library` in the home."""
+    quota_bytes: int = LIBRARY_QUOTA_BYTES
+    """Bytes the store may own."""
+    floor_bytes: int = DISK_FLOOR_BYTES
+    """Bytes that are always left free on the disk."""
+    log_level: str = "info"
+    """One of debug, info, warning, error."""
+
+    def __post_init__(self) -> None:
+        if self.log_level not in LOG_LEVELS:
+            raise UsageError(f"log_level is {self.log_level!r}", hint=f"one of: {', '.join(LOG_LEVELS)}")
+        if not self.network or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in self.network):
+            raise UsageError(f"network is {self.network!r}", hint="letters, digits, dash, underscore and dot only")
+        if self.quota_bytes < 0 or self.floor_bytes < 0:
+            raise UsageError("quota_bytes and floor_bytes are counts of bytes and cannot be negative")
+
+
+def find_home(argument: str | None, environment: Mapping[str, str] = os.environ) -> Home:
+    """--home, else P2PNODE_HOME, else the platform's folder for application data."""
+    chosen = argument or environment.get(HOME_VARIABLE)
+    if chosen:
+        return Home(Path(os.path.abspath(os.path.expanduser(chosen))))
+    from platformdirs import user_data_path  # only the rare caller without a home pays for the import
+
+    return Home(user_data_path("p2pnode", appauthor=False))
+
+
+def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Defaults, then config.toml, then environment. UsageError names the file or variable and what is wrong with it."""
+    settings = Settings()
+    if home.config.exists():
+        settings = _apply(settings, _read_toml(home.config), str(home.config))
+    names = {f.name for f in fields(Settings)}
+    found = {
+        name: environment[VARIABLE_PREFIX + name.upper()]
+        for name in names
+        if VARIABLE_PREFIX + name.upper() in environment
+    }
+    return _apply(settings, {name: _from_text(name, text) for name, text in found.items()}, "the environment")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+def _from_text(name: str, text: str) -> object:
+    kind = type(getattr(Settings(), name))
+    if kind is tuple:
+        return [part for part in text.replace(",", " ").split() if part]
+    if kind is bool:
+        lowered = text.strip().lower()
+        if lowered in ("1", "true", "yes", "on"):
+            return True
+        return False if lowered in ("0", "false", "no", "off") else text
+    if kind is int:
+        return int(text) if text.strip().isdecimal() else text
+    return text
+
+
+def _apply(settings: Settings, values: Mapping[str, object], source: str) -> Settings:
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in {f.name for f in fields(Settings)}:
+            known = ", ".join(f.name for f in fields(Settings))
+            raise UsageError(f"{source} sets {name!r}, which is no setting", hint=f"settings are: {known}")
+        expected = type(getattr(settings, name))
+        if expected is tuple:
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                raise UsageError(f"{source}: {name} is a list of texts")
+            changes[name] = tuple(value)
+        elif type(value) is not expected:
+            raise UsageError(f"{source}: {name} is {value!r}, but it is of type {expected.__name__}")
+        else:
+            changes[name] = value
+    return replace(settings, **changes)

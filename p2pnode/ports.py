@@ -1,0 +1,359 @@
+"""The ports: what the services need from the world, as types only.
+
+`store` and `net` implement them; `services` know nothing else. Times are seconds since 1970 (UTC, float) from a WallClock unless
+a name says otherwise; monotonic time is trio's. Every method may raise the classes of `p2pnode.errors` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeVar
+
+from p2pnode.core.cid import Cid
+from p2pnode.core.ids import CircleId, PeerId, PublicKey, RecordId, WorkId
+from p2pnode.core.record import Record
+
+T = TypeVar("T")
+Direction = Literal["inbound", "outbound"]
+
+
+class WallClock(Protocol):
+    """Seconds since 1970 (UTC)."""
+
+    def __call__(self) -> float: ...
+
+
+# ---------------------------------------------------------------- network
+
+
+class Stream(Protocol):
+    """One ordered stream of bytes to one authenticated peer. A reset or a lost connection is a NetworkError, never an end."""
+
+    @property
+    def peer(self) -> PeerId: ...
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None: ...
+    async def receive_some(self, max_bytes: int) -> bytes:
+        """At least one byte, at most `max_bytes`; b"" at the clean end."""
+        ...
+
+    async def send_eof(self) -> None: ...
+    async def aclose(self) -> None: ...
+    async def reset(self) -> None:
+        """Give up both directions at once: the other side sees a NetworkError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """A connected peer. `rtt_ms` is None until measured; `agent` is hostile text; `protocols` what identify told."""
+
+    peer: PeerId
+    addresses: tuple[str, ...]
+    direction: Direction
+    agent: str
+    rtt_ms: float | None
+    protocols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEvent:
+    """A peer came (identify done: `protocols` known) or its last connection went."""
+
+    peer: PeerId
+    connected: bool
+    protocols: tuple[str, ...] = ()
+
+
+class Network(Protocol):
+    """Peers, streams, the DHT and gossip. Keys of the DHT are 32-byte SHA-256 digests."""
+
+    @property
+    def peer_id(self) -> PeerId: ...
+    def addresses(self) -> list[str]:
+        """Own listening multiaddrs (wildcards resolved), each ending in /p2p/PEER_ID."""
+        ...
+
+    def peers(self) -> list[PeerView]: ...
+    def peer_events(self) -> AbstractAsyncContextManager[AsyncIterator[PeerEvent]]:
+        """Events from the moment of entering; first one `connected` for each peer that is connected already."""
+        ...
+
+    async def connect(self, address: str) -> PeerId:
+        """Dial a multiaddr that ends in /p2p/ID. UsageError if malformed, NetworkError (why, in words) if unreachable."""
+        ...
+
+    async def disconnect(self, peer: PeerId) -> None: ...
+    async def open_stream(self, peer: PeerId, protocol: str, *, timeout_s: float = 10.0) -> Stream:
+        """A new stream; dials the peer by address book and DHT when it is not connected. NetworkError if it does not work out."""
+        ...
+
+    def serve(self, protocol: str, handle: Callable[[Stream], Awaitable[None]], *, streams_per_peer: int = 8) -> None:
+        """Answer a protocol. When `handle` returns the stream is closed; when it raises, it is reset and logged."""
+        ...
+
+    async def provide(self, key: bytes) -> int:
+        """Tell the DHT that we provide `key`. How many peers hold the record now (0: alone; try again later)."""
+        ...
+
+    async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
+        """Peers that provide `key`, without ourselves; their addresses enter the address book."""
+        ...
+
+    async def join_topic(
+        self, topic: str, validate: Callable[[PeerId, bytes], bool], deliver: Callable[[PeerId, bytes], None]
+    ) -> None:
+        """Subscribe. `validate` (synchronous: forwarder, data) decides what is relayed; `deliver` gets what it accepted, once."""
+        ...
+
+    async def leave_topic(self, topic: str) -> None: ...
+    async def publish(self, topic: str, data: bytes) -> None: ...
+    def penalise(self, peer: PeerId, points: int, reason: str) -> None:
+        """Count misbehaviour; at 100 points a peer is disconnected and banned for a while. Bans are timed and listed."""
+        ...
+
+
+# ---------------------------------------------------------------- store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a leaf's bytes lie: an absolute path, and whether the store owns that file (else it is the user's)."""
+
+    path: str
+    offset: int
+    length: int
+    owned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the store knows of one DAG. `state`: building and partial are unfinished; complete has every block."""
+
+    id: int
+    root: Cid | None
+    state: Literal["building", "partial", "complete"]
+    base: str
+    owned: bool
+    public: bool
+    size: int
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One row of the catalogue. `state`: own = published here, kept = fetched and pinned, heard = only its manifest is known.
+
+    `manifest` is the newest manifest record that we hold; `json` members that search answers need are columns here.
+    """
+
+    id: WorkId
+    manifest: Record
+    root: Cid
+    title: str
+    kind: str
+    creators: tuple[str, ...]
+    licence: str
+    bytes: int
+    files: int
+    state: Literal["own", "kept", "heard"]
+    private: bool
+    circle: CircleId
+    author: PublicKey
+    added: float
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxItem:
+    """Something to be told to the network, committed together with what it tells. `kind`: provide or gossip."""
+
+    id: int
+    kind: str
+    payload: bytes
+    attempts: int
+    due: float
+
+
+class Tx(Protocol):
+    """One transaction. Synchronous: it runs on the store's thread. Leaving with an exception rolls everything back."""
+
+    # records: a set per circle. Which of two to keep is the caller's rule (core.registers); the store only holds them.
+    def record(self, id: RecordId) -> Record | None: ...
+    def put_record(self, record: Record, *, own: bool = False) -> bool:
+        """True if it was not held. Of two signatures over one body the bytewise smaller is kept."""
+        ...
+
+    def drop_record(self, id: RecordId) -> None: ...
+    def records(
+        self,
+        circle: CircleId,
+        *,
+        kinds: Sequence[str] = (),
+        author: PublicKey | None = None,
+        target: bytes | None = None,
+    ) -> list[Record]:
+        """Sorted by (created, id); empty `kinds` = all."""
+        ...
+
+    def record_keys(self, circle: CircleId, *, control: bool) -> list[tuple[int, RecordId]]:
+        """(created, id) of every record of the circle, control kinds only or all but them, sorted: the sync index."""
+        ...
+
+    def find_records(self, low: bytes, high: bytes, *, kinds: Sequence[str] = ()) -> list[Record]:
+        """Records whose id lies in this inclusive range, at most 16: for shortened ids."""
+        ...
+
+    def find_targets(self, low: bytes, high: bytes, *, kinds: Sequence[str]) -> list[bytes]:
+        """Distinct targets in this inclusive range, at most 16: for shortened question ids and keys."""
+        ...
+
+    def next_seq(self, author: PublicKey, now: float) -> tuple[int, int]:
+        """(seq, created) for our own next record: day x 2^16 + a counter that never repeats, even after the clock went back."""
+        ...
+
+    # circles that we are in
+    def circles(self) -> list[CircleId]: ...
+    def add_circle(self, circle: CircleId, salt: bytes, now: float) -> None: ...
+    def remove_circle(self, circle: CircleId) -> None:
+        """Forget the circle and its records (own records stay, so that seq never repeats)."""
+        ...
+
+    def circle_salt(self, circle: CircleId) -> bytes | None: ...
+
+    # catalogue
+    def put_work(self, work: Work, *, summary: str, tags: Sequence[str], words: Sequence[str]) -> None:
+        """Insert or replace by id; the full-text index follows. `words` are the DHT words it is provided under."""
+        ...
+
+    def set_work_state(self, id: WorkId, state: Literal["own", "kept", "heard"]) -> None: ...
+    def drop_work(self, id: WorkId) -> None: ...
+    def work(self, id: WorkId) -> Work | None: ...
+    def find_works(self, low: bytes, high: bytes) -> list[Work]: ...
+    def works(self, *, states: Sequence[str] = ("own", "kept"), limit: int = 1000, offset: int = 0) -> list[Work]: ...
+    def works_with_root(self, root: Cid) -> list[Work]: ...
+    def search(self, text: str, *, limit: int, public_only: bool = False) -> list[Work]:
+        """Full-text match of every word of `text` as a prefix, case- and accent-folded, best first, in title, creators, summary, tags."""
+        ...
+
+    def count_works(self) -> int: ...
+
+    # content
+    def content(self, root: Cid) -> Content | None: ...
+    def begin_content(self, base: str, *, owned: bool, public: bool) -> int:
+        """A new content in state building, whose files lie under the absolute path `base`; unfinished ones go at the next open."""
+        ...
+
+    def add_file(self, content: int, path: str, size: int, mtime_ns: int) -> int:
+        """A file by its path relative to the base ("" = the base is the file)."""
+        ...
+
+    def add_leaves(self, content: int, file: int, leaves: Iterable[tuple[Cid, int, int]]) -> None:
+        """(cid, offset, length) of leaves that lie in that file."""
+        ...
+
+    def add_blocks(self, content: int, blocks: Iterable[tuple[Cid, bytes]]) -> None:
+        """Interior nodes and small leaves: kept as rows."""
+        ...
+
+    def complete_content(self, content: int, root: Cid, *, size: int, files: int) -> int:
+        """Building -> complete. If `root` is complete already, its places are joined and the older content's id is returned."""
+        ...
+
+    def set_public(self, root: Cid, public: bool) -> None: ...
+    def forget_content(self, root: Cid) -> list[str]:
+        """Drop rows that nothing else uses; the owned files to unlink after the commit."""
+        ...
+
+    def has(self, cids: Iterable[Cid]) -> set[Cid]: ...
+    def stored_bytes(self) -> int:
+        """Bytes that the store owns (rows and owned files), the number which quota limits."""
+        ...
+
+    # pins, outbox, small things
+    def pin(self, root: Cid) -> None: ...
+    def unpin(self, root: Cid) -> None: ...
+    def pinned(self, root: Cid) -> bool: ...
+    def enqueue(self, kind: str, payload: bytes, due: float) -> int: ...
+    def due_outbox(self, now: float, limit: int) -> list[OutboxItem]: ...
+    def retry_outbox(self, id: int, due: float) -> None: ...
+    def done_outbox(self, id: int) -> None: ...
+    def get_meta(self, key: str) -> bytes | None: ...
+    def set_meta(self, key: str, value: bytes | None) -> None:
+        """Small named values (a kept port, a pending invite as `join/...`); None deletes."""
+        ...
+
+    def meta_with_prefix(self, prefix: str) -> list[tuple[str, bytes]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """A file to be fetched: path relative to the content's base, its size and its leaves (cid, offset, length) in order."""
+
+    path: str
+    size: int
+    leaves: tuple[tuple[Cid, int, int], ...]
+
+
+class Incoming(Protocol):
+    """A content that is being fetched. Bytes reach the disk before the index says so; what was verified survives a restart."""
+
+    @property
+    def missing(self) -> list[Cid]:
+        """Leaves not held yet, in file order, each once."""
+        ...
+
+    async def put_leaf(self, cid: Cid, data: bytes) -> None:
+        """A leaf that the caller verified; written to every place that wants it."""
+        ...
+
+    async def checkpoint(self) -> None:
+        """fsync and commit what arrived since the last one; called by put_leaf itself every few megabytes."""
+        ...
+
+    async def finish(self) -> Content:
+        """Checkpoint, make files read-only, move to the final name, state complete. StoreError if a leaf is missing."""
+        ...
+
+
+class Store(Protocol):
+    """Everything a node keeps."""
+
+    async def write(self, work: Callable[[Tx], T], *, durable: bool = True) -> T:
+        """Run `work` in one transaction; with `durable` it is on the disk (fsync) when this returns."""
+        ...
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` on a consistent snapshot; it must not change anything."""
+        ...
+
+    async def read_block(self, cid: Cid, *, public_only: bool = False) -> bytes | None:
+        """A block's bytes, hashed before they are returned; None if not held (or not public). ChangedError if its file changed."""
+        ...
+
+    async def start_incoming(
+        self, root: Cid, name: str, blocks: Iterable[tuple[Cid, bytes]], files: Sequence[WantedFile]
+    ) -> Incoming:
+        """Begin or resume fetching `root` into the library folder under `name` (made unique and safe). RefusedError over quota."""
+        ...
+
+
+class AddressBook(Protocol):
+    """Addresses of peers that ever answered; survives restarts; at most 10,000 peers, oldest answer evicted first."""
+
+    async def remember(self, peer: PeerId, addresses: Sequence[str], *, answered: bool) -> None: ...
+    async def addresses(self, peer: PeerId) -> list[str]: ...
+    async def recent(self, limit: int) -> list[tuple[PeerId, list[str]]]:
+        """Peers that answered, most recent first."""
+        ...
+
+
+class ProviderRecords(Protocol):
+    """What others told our DHT server: key -> providers. On disk, at most 20 a key and 1 M in all, a fair share a peer once full."""
+
+    async def add(self, key: bytes, peer: PeerId, addresses: Sequence[str], now: float) -> bool: ...
+    async def get(self, key: bytes, now: float) -> list[tuple[PeerId, list[str]]]: ...
+
+
+Json = dict[str, Any]
+"""A JSON object as the control socket carries it."""

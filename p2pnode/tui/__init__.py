@@ -1,0 +1,1 @@
+"""The terminal UI: a Textual application, a client of the control socket like any other."""

@@ -16,7 +16,7 @@ from p2pnode.core.fields import Fields, array, digest, integer, mapping, octets,
 from p2pnode.core.ids import ID_BYTES, NO_CIRCLE, CircleId, PublicKey, RecordId
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.record import CHARTER, Record, Value
-from p2pnode.core.records import make
+from p2pnode.core.records import PROPOSAL_CLASSES, make
 from p2pnode.errors import DecodeError, UsageError
 
 MAX_NAME_CHARACTERS = 100
@@ -54,9 +54,7 @@ class Class:
     sealed: bool = False
 
 
-CLASS_NAMES: Final = ("list", "edit", "flag", "takedown", "appeal", "expel", "readmit", "stewards", "charter")
-
-DEFAULT_CLASSES: Final[Mapping[str, Class]] = {name: Class(b=0, q=1) for name in CLASS_NAMES}
+DEFAULT_CLASSES: Final[Mapping[str, Class]] = {name: Class(b=0, q=1) for name in PROPOSAL_CLASSES}
 """Of every new circle: a lone founder can do everything at once, and the screens say what that means."""
 
 

@@ -51,7 +51,7 @@ COUNTER_BITS = 16
 
 APPROVE, REJECT, ABSTAIN = "approve", "reject", "abstain"
 CHOICES = (APPROVE, REJECT, ABSTAIN)
-PROPOSAL_CLASSES = frozenset({"list", "edit", "flag", "takedown", "appeal", "expel", "readmit", "stewards", "charter"})
+PROPOSAL_CLASSES = ("list", "edit", "flag", "takedown", "appeal", "expel", "readmit", "stewards", "charter")
 """What version 1 decides on. A proposal of another class is kept, and no tally of ours counts it."""
 
 

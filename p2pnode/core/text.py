@@ -19,8 +19,11 @@ MIXED_NOTE = "[mixed alphabets]"
 _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 """Letters and marks that show nothing, although their category says they are letters, marks or symbols."""
 _JOINERS: Final = frozenset("\u200c\u200d")
-_JOINED_SCRIPTS: Final = ("ARABIC", "SYRIAC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL")
-_MORE_JOINED_SCRIPTS: Final = ("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "MYANMAR", "KHMER", "MONGOLIAN")
+_JOINED_SCRIPTS: Final = tuple(
+    "ARABIC SYRIAC DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM SINHALA MYANMAR KHMER"
+    " MONGOLIAN".split()
+)
+"""Scripts whose spelling needs joiners and non-joiners."""
 _LOOKALIKES: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
 
 
@@ -96,7 +99,7 @@ def _kept(character: str, before: str, after: str) -> str:
 
 def _joins(character: str) -> bool:
     """Whether a joiner beside this character is spelling, as in Persian or the scripts of India."""
-    return unicodedata.name(character, "").startswith(_JOINED_SCRIPTS + _MORE_JOINED_SCRIPTS) if character else False
+    return unicodedata.name(character, "").startswith(_JOINED_SCRIPTS) if character else False
 
 
 def _cells(character: str) -> int:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
+from p2pnode.core.manifest import Manifest
 from p2pnode.limits import WORDS_PER_WORK
 
 WORD_DOMAIN = b"p2pnode/word/1"
@@ -39,9 +40,9 @@ def split_words(text: str) -> list[str]:
     return [word for word in words if not _is_noise(word)] or words
 
 
-def work_words(title: str, tags: Iterable[str] = (), *, limit: int = WORDS_PER_WORK) -> list[str]:
+def work_words(manifest: Manifest, *, limit: int = WORDS_PER_WORK) -> list[str]:
     """Under which words a work is provided: of title and tags the `limit` longest (the rarest), ties by order; kept in order."""
-    words = list(dict.fromkeys(word for text in (title, *tags) for word in split_words(text)))
+    words = list(dict.fromkeys(word for text in (manifest.title, *manifest.tags) for word in split_words(text)))
     if len(words) <= limit:
         return words
     chosen = set(sorted(words, key=lambda word: -len(word))[:limit])

@@ -55,7 +55,7 @@ def _unknown(licensing: Any, expression: str) -> list[str]:
 
 def _nearest(licensing: Any, wanted: str) -> str:
     known = {key.lower(): key for key in licensing.known_symbols if not key.startswith("LicenseRef-")}
-    tidy = re.sub(r"(?<=[a-z])v?(?=[0-9])", "-", wanted.lower().replace(" ", "-"))  # gplv3 -> gpl-3
+    tidy = re.sub(r"(?<=[a-uw-z])v?(?=[0-9])", "-", wanted.lower().replace(" ", "-"))  # gplv3 -> gpl-3
     near = [key for key in sorted(known, reverse=True) if key.startswith(tidy)][:SUGGESTIONS]  # newest versions first
     near += difflib.get_close_matches(tidy, sorted(known), n=SUGGESTIONS, cutoff=0.6)
     names = list(dict.fromkeys(known[key] for key in near))[:SUGGESTIONS]

@@ -33,7 +33,7 @@ _UNSPACED = (
 )
 
 
-def split_words(text: str) -> list[str]:
+def query_words(text: str) -> list[str]:
     """Distinct words of a text, in order. Single Latin letters are noise and left out, unless there is nothing else."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text[:MAX_TEXT_CHARACTERS]).casefold())
     words = list(dict.fromkeys(word for run in _runs(folded) for word in _cut(run)))
@@ -42,7 +42,7 @@ def split_words(text: str) -> list[str]:
 
 def work_words(manifest: Manifest, *, limit: int = WORDS_PER_WORK) -> list[str]:
     """Under which words a work is provided: of title and tags the `limit` longest (the rarest), ties by order; kept in order."""
-    words = list(dict.fromkeys(word for text in (manifest.title, *manifest.tags) for word in split_words(text)))
+    words = list(dict.fromkeys(word for text in (manifest.title, *manifest.tags) for word in query_words(text)))
     if len(words) <= limit:
         return words
     chosen = set(sorted(words, key=lambda word: -len(word))[:limit])

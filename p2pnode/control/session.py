@@ -1,0 +1,64 @@
+"""What both clients know: ids of requests, which message belongs to which, and that the daemon speaks our version.
+
+No I/O; the blocking and the asyncio client feed it lines and send the bytes it gives.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from p2pnode.control import codec
+from p2pnode.control.codec import Answer, Event, Failure, FromServer, Hello, Items
+from p2pnode.control.endpoint import Endpoint, TcpEndpoint
+from p2pnode.errors import NetworkError, P2pnodeError
+
+
+def greeting(endpoint: Endpoint) -> bytes:
+    """What a client sends before anything else."""
+    return codec.encode(codec.Token(endpoint.token)) if isinstance(endpoint, TcpEndpoint) else b""
+
+
+def check_hello(message: FromServer) -> Hello:
+    """The daemon's first message, if it is a hello of our version; the error to raise otherwise."""
+    if isinstance(message, Failure):
+        raise message.to_error()
+    if not isinstance(message, Hello):
+        raise NetworkError("what listens at the control socket is no p2pnode")
+    if message.api != codec.API:
+        raise P2pnodeError(
+            f"the daemon ({message.version}) speaks version {message.api} of the control language, this program {codec.API}",
+            hint="stop it and start it again: p2pnode stop",
+        )
+    return message
+
+
+def encode_request(id: int, method: str, params: dict[str, Any]) -> bytes:
+    """A request's line. P2pnodeError when it is longer than a line may be."""
+    line = codec.encode(codec.Request(id, method, params))
+    if len(line) > codec.MAX_LINE_BYTES:
+        raise P2pnodeError(f"the request has {len(line)} bytes, the limit is {codec.MAX_LINE_BYTES}")
+    return line
+
+
+class Pending:
+    """One request that waits for its answer: joins the parts of a long one."""
+
+    def __init__(self) -> None:
+        self._items: list[Any] = []
+
+    def take(self, message: FromServer) -> dict[str, Any] | None:
+        """The result once it is whole; None while more comes. Raises the error the daemon answered with."""
+        if isinstance(message, Items):
+            self._items += message.items
+        elif isinstance(message, Failure):
+            raise message.to_error()
+        elif isinstance(message, Answer):
+            if self._items:
+                message.result["items"] = self._items + message.result.get("items", [])
+            return message.result
+        return None
+
+
+def id_of(message: FromServer) -> int | None:
+    """The request a message belongs to; None for one about the connection."""
+    return message.id if isinstance(message, (Event, Items, Answer, Failure)) else None

@@ -1,0 +1,213 @@
+"""Walking a path for publishing: what is told, what is left out and why, and that nothing but the bytes decides the root."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pnode.core.cid import Cid
+from p2pnode.errors import ChangedError, UsageError
+from p2pnode.local import tree
+from p2pnode.local.folder import Folder
+from p2pnode.local.tree import Blocks, Event, File, Leaves, Scanned, Skipped, measure, root_cid, scan
+from tests.support.dags import build, walk
+
+LEAF = 1 << 20
+
+
+def _skipped(events: list[Event]) -> dict[str, str]:
+    return {event.path: event.reason for event in events if isinstance(event, Skipped)}
+
+
+def _skeleton_of(events: list[Event]) -> dict[str, tuple[int, tuple[tuple[Cid, int, int], ...]]]:
+    """Files as a reader finds them, from the blocks that were told alone."""
+    blocks = {cid: block for event in events if isinstance(event, Blocks) for cid, block in event.blocks}
+    assert isinstance(events[-1], Scanned)
+    return {file.path: (file.size, file.leaves) for file in walk(events[-1].root, blocks).files}
+
+
+def _told(events: list[Event]) -> dict[str, tuple[int, tuple[tuple[Cid, int, int], ...]]]:
+    """Files and leaves as the events say, in their order."""
+    files: dict[str, tuple[int, tuple[tuple[Cid, int, int], ...]]] = {}
+    for event in events:
+        if isinstance(event, File):
+            files[event.path] = (event.size, ())
+        elif isinstance(event, Leaves):
+            path = next(reversed(files))
+            files[path] = (files[path][0], files[path][1] + event.leaves)
+    return files
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Files of several sizes at several depths."""
+    root = tmp_path / "work"
+    (root / "sub" / "empty").mkdir(parents=True)
+    (root / "a.txt").write_text("a")
+    (root / "nothing").touch()
+    (root / "sub" / "big.bin").write_bytes(random.Random(1).randbytes(2 * LEAF + 5))
+    return root
+
+
+def test_events_tell_what_a_reader_will_find(folder: Path) -> None:
+    events = list(scan(str(folder)))
+    assert _told(events) == _skeleton_of(events)
+    assert events[-1] == Scanned(root_cid(str(folder)), 2 * LEAF + 6, 3)
+    assert [event.path for event in events if isinstance(event, File)] == ["a.txt", "nothing", "sub/big.bin"]
+    assert measure(str(folder)) == (2 * LEAF + 6, 3)
+
+
+def test_a_file_is_told_under_the_empty_path(folder: Path) -> None:
+    events = list(scan(str(folder / "sub" / "big.bin")))
+    assert events[0] == File("", 2 * LEAF + 5, (folder / "sub" / "big.bin").stat().st_mtime_ns)
+    assert events[-1] == Scanned(build((folder / "sub" / "big.bin").read_bytes()).root, 2 * LEAF + 5, 1)
+
+
+def test_a_file_longer_than_what_is_held_back_is_told_as_it_is_read(folder: Path) -> None:
+    whole = list(scan(str(folder)))
+    with mock.patch.multiple(tree, HELD_LEAVES=1), mock.patch("p2pnode.core.unixfs.LINKS_PER_NODE", 2):
+        events = list(scan(str(folder)))
+        assert _told(events) == _told(whole)
+        assert _told(events) == _skeleton_of(events)
+
+
+@settings(deadline=None, max_examples=20)
+@given(seed=st.integers(), size=st.sampled_from([0, 1, LEAF - 1, LEAF, LEAF + 1, 3 * LEAF + 7]))
+def test_short_reads_change_nothing(seed: int, size: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    data = random.Random(seed).randbytes(size)
+    path = tmp_path_factory.mktemp("short") / "file"
+    path.write_bytes(data)
+    rng = random.Random(seed)
+
+    class ShortReads(io.FileIO):
+        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+            return super().readinto(buffer[: rng.randint(1, max(1, len(buffer)))]) or 0
+
+    with mock.patch.object(tree.io, "FileIO", ShortReads):  # type: ignore[attr-defined]
+        assert root_cid(str(path)) == build(data).root
+
+
+def test_what_cannot_be_part_of_a_work_is_listed_with_the_reason(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = os.getcwd()
+        os.chdir(folder)  # a socket's path is short
+        listener.bind("socket")
+        os.chdir(here)
+        (folder / os.fsdecode(b"latin-\xe9")).write_text("x")
+        plain = root_cid(str(folder))
+        events = list(scan(str(folder)))
+    assert _skipped(events) == {
+        "pipe": "it is a named pipe",
+        "socket": "it is a socket",
+        "latin-\ufffd": "its name is not UTF-8, which a folder of IPFS cannot hold: rename it",
+    }
+    for name in ("pipe", "socket", os.fsdecode(b"latin-\xe9")):
+        (folder / name).unlink()
+    assert root_cid(str(folder)) == plain
+
+
+def test_what_cannot_be_read_is_listed(folder: Path) -> None:
+    opened = Folder.open_file
+
+    def refuse(self: Folder, name: str) -> int:
+        if name == "a.txt":
+            raise PermissionError(13, "Permission denied")
+        return opened(self, name)
+
+    with mock.patch.object(Folder, "open_file", refuse):
+        events = list(scan(str(folder)))
+    assert _skipped(events) == {"a.txt": "it cannot be read: Permission denied"}
+    assert sorted(_told(events)) == sorted(_skeleton_of(events)) == ["nothing", "sub/big.bin"]
+
+
+def test_symlinks_are_recorded_and_never_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not published")
+    os.symlink("../secret", folder / "link")
+    os.symlink("..", folder / "up")
+    events = list(scan(str(folder)))
+    blocks = {cid: block for event in events if isinstance(event, Blocks) for cid, block in event.blocks}
+    assert isinstance(events[-1], Scanned) and not _skipped(events)
+    assert walk(events[-1].root, blocks).symlinks == (("link", b"../secret"), ("up", b".."))
+
+
+def test_an_entry_that_turns_into_a_link_while_we_look_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not published")
+    looked = Folder.stat
+
+    def swap(self: Folder, name: str) -> os.stat_result:
+        found = looked(self, name)
+        if name == "a.txt":
+            (folder / "a.txt").unlink()
+            os.symlink("../secret", folder / "a.txt")
+        return found
+
+    with mock.patch.object(Folder, "stat", swap):
+        events = list(scan(str(folder)))
+    assert list(_skipped(events)) == ["a.txt"]
+
+
+def _changing(path: Path, change: bytes) -> Iterator[Event]:
+    def grow(done: int, files: int, reading: str) -> None:
+        if done and reading.endswith("big.bin"):
+            with path.open("ab") as file:
+                file.write(change)
+
+    return scan(str(path.parent.parent), grow)
+
+
+def test_a_file_that_changes_meanwhile_is_left_out(folder: Path) -> None:
+    events = list(_changing(folder / "sub" / "big.bin", b"more"))
+    assert _skipped(events) == {"sub/big.bin": "it changed while it was being read"}
+    assert sorted(_told(events)) == sorted(_skeleton_of(events)) == ["a.txt", "nothing"]
+
+
+def test_a_long_file_that_changes_meanwhile_ends_the_scan(folder: Path) -> None:
+    with mock.patch.object(tree, "HELD_LEAVES", 1), pytest.raises(ChangedError, match=r"sub/big\.bin.*changed"):
+        list(_changing(folder / "sub" / "big.bin", b"more"))
+
+
+def test_progress_can_end_the_scan_and_leaves_no_descriptor_open(folder: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+
+    class Enough(BaseException):
+        pass
+
+    def stop(done: int, files: int, path: str) -> None:
+        if done > LEAF:
+            raise Enough
+
+    with pytest.raises(Enough):
+        list(scan(str(folder), stop))
+    events = scan(str(folder))
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_folders_that_no_reader_would_take_are_left_out(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*(["d"] * (tree.MAX_FOLDER_DEPTH + 2)))
+    deep.mkdir(parents=True)
+    (deep / "file").write_bytes(b"deep")
+    events = list(scan(str(tmp_path)))
+    assert list(_skipped(events)) == ["/".join(["d"] * tree.MAX_FOLDER_DEPTH)]
+    _skeleton_of(events)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("missing", "No such file"), ("link", "symbolic link"), ("pipe", "named pipe")]
+)
+def test_a_path_that_cannot_be_published_is_refused_in_words(name: str, words: str, tmp_path: Path) -> None:
+    os.symlink("elsewhere", tmp_path / "link")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=words):
+        list(scan(str(tmp_path / name)))

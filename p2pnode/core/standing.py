@@ -1,0 +1,118 @@
+"""Which records of a circle stand on a given day: vouches and ballots after the register rule, questions with their proposals.
+
+A record of a day after tomorrow waits: clocks may be a day apart, no more. The register rule comes first and looks at every record
+of the register, also at versions we do not understand, so that a node which pruned what lost says the same as one that kept
+it; what stands but is not understood then counts as nothing. Order and repetition of the records never matter.
+Called by `core.verdict` only; knows neither members nor flows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
+from p2pnode.core.proposals import Question
+from p2pnode.core.record import BALLOT, PROPOSAL, VOUCH, WITHDRAW, Record
+from p2pnode.core.records import is_understood
+from p2pnode.core.registers import effective, register_of
+
+VOID = "void"
+"""In the place of a choice: the author signed two different ballots with one number, so neither counts."""
+CLOCK_SKEW_DAYS = 1
+"""Days that another's clock may run ahead of ours before its records wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """One key's ballot on one question. `choice` is approve, reject, abstain or VOID; `records` its record, or the void pair."""
+
+    key: PublicKey
+    choice: str
+    records: tuple[RecordId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question and who asked it. `proposals` sorted by (created, id); `withdrawn` are those their own authors took back."""
+
+    question: Question
+    proposals: tuple[Record, ...]
+    withdrawn: frozenset[RecordId]
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether everybody who asked took it back."""
+        return all(proposal.id in self.withdrawn for proposal in self.proposals)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in one circle on one day. Ballots are sorted by key; a ballot may be on a question nobody has asked (yet)."""
+
+    vouches: tuple[Record, ...]
+    ballots: Mapping[QuestionId, tuple[Ballot, ...]]
+    questions: Mapping[QuestionId, Asked]
+
+    @classmethod
+    def of(cls, records: Iterable[Record], circle: CircleId, day: int) -> Standing:
+        """Sort out a circle's records; those of other circles are ignored. `day` is the UTC day counted from 1970."""
+        kinds: dict[str, dict[RecordId, Record]] = defaultdict(dict)
+        for record in records:
+            if record.circle == circle and record.day <= day + CLOCK_SKEW_DAYS:
+                kinds[record.kind][record.id] = record
+        return cls(
+            vouches=tuple(_vouches(kinds[VOUCH].values())),
+            ballots=_ballots(kinds[BALLOT].values()),
+            questions=_questions(kinds[PROPOSAL].values(), kinds[WITHDRAW].values()),
+        )
+
+
+def _by_register(records: Iterable[Record]) -> Iterable[list[Record]]:
+    groups: dict[object, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[register_of(record)].append(record)
+    return groups.values()
+
+
+def _vouches(records: Iterable[Record]) -> Iterable[Record]:
+    """What stands in every vouch register, sorted by id; revocations too."""
+    standing = (effective(group) for group in _by_register(records))
+    return sorted((vouch for vouch in standing if vouch and is_understood(vouch)), key=lambda vouch: vouch.id)
+
+
+def _ballots(records: Iterable[Record]) -> dict[QuestionId, tuple[Ballot, ...]]:
+    found: dict[QuestionId, list[Ballot]] = defaultdict(list)
+    for group in _by_register(records):
+        ballot = _ballot(group)
+        if ballot:
+            found[QuestionId(group[0].target)].append(ballot)
+    return {question: tuple(sorted(ballots, key=lambda ballot: ballot.key)) for question, ballots in found.items()}
+
+
+def _ballot(register: list[Record]) -> Ballot | None:
+    record = effective(register)
+    if record is None:
+        highest = max(one.seq for one in register)
+        pair = sorted(one.id for one in register if one.seq == highest)[:2]
+        return Ballot(register[0].author, VOID, tuple(pair))
+    if not is_understood(record):
+        return None
+    return Ballot(record.author, str(record.fields["choice"]), (record.id,))
+
+
+def _questions(proposals: Iterable[Record], withdrawals: Iterable[Record]) -> dict[QuestionId, Asked]:
+    taken_back = {(one.author, one.target) for one in withdrawals if is_understood(one)}
+    asked: dict[QuestionId, list[Record]] = defaultdict(list)
+    for proposal in proposals:
+        if is_understood(proposal):
+            asked[QuestionId(proposal.target)].append(proposal)
+    return {
+        id: Asked(
+            question=Question.of(askers[0]),
+            proposals=tuple(sorted(askers, key=lambda proposal: (proposal.created, proposal.id))),
+            withdrawn=frozenset(one.id for one in askers if (one.author, one.id) in taken_back),
+        )
+        for id, askers in asked.items()
+    }

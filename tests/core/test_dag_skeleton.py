@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from p2pnode.core import skeleton, unixfs
 from p2pnode.core.cid import DAG_PB, RAW, Cid
-from p2pnode.core.dag import IDENTITY, parse_node
+from p2pnode.core.dag import IDENTITY, FileView, parse_node
 from p2pnode.core.dagpb import Link, UnixFS, UnixFSType, encode_node, encode_unixfs
 from p2pnode.core.layout import Skeleton
 from p2pnode.core.skeleton import MAX_DEPTH, MAX_HAMT_LEVELS, SkeletonWalk
@@ -34,7 +34,7 @@ def _content(found: Skeleton, dag: Dag) -> dict[str, bytes]:
             data[offset : offset + length] = dag.leaves[cid]
         for cid, offset, length in file.inline:
             view = parse_node(cid, found.blocks.get(cid) or cid.digest)
-            assert isinstance(view, skeleton.FileView) and len(view.data) == length
+            assert isinstance(view, FileView) and len(view.data) == length
             data[offset : offset + length] = view.data
         out[file.path] = bytes(data)
     return out

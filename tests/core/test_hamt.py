@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from unittest import mock
 
 import pytest
@@ -41,7 +42,7 @@ def test_murmur3_gives_the_known_digests(data: str, digest: str) -> None:
     st.sets(st.binary(min_size=1, max_size=12).filter(lambda name: b"/" not in name), min_size=1, max_size=300),
     st.randoms(),
 )
-def test_every_entry_is_found_once_and_order_does_not_matter(names: set[bytes], rng: st.Random) -> None:
+def test_every_entry_is_found_once_and_order_does_not_matter(names: set[bytes], rng: random.Random) -> None:
     links = [Link(LEAF, name, 4) for name in sorted(names)]
     root, blocks = build_shards(links)
     rng.shuffle(links)

@@ -1,0 +1,195 @@
+"""The DHT of one node: provide, find providers, find a peer's addresses, and keep the routing table alive.
+
+Keys are 32-byte SHA-256 digests; on the wire they are sha2-256 multihashes, so a root CID's multihash is its key, as in IPFS.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+
+import trio
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import P2pnodeError, UsageError
+from p2pnode.net.addresses import to_id
+from p2pnode.net.kad.client import KadClient, Open
+from p2pnode.net.kad.lookup import Ask, Lookup
+from p2pnode.net.kad.server import KadServer
+from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of, place_of_peer
+from p2pnode.net.kad.wire import Contact, KadMessage
+from p2pnode.ports import AddressBook, ProviderRecords, WallClock
+
+log = logging.getLogger("p2pnode.net")
+
+KEY_BYTES = 32
+MULTIHASH_SHA2_256 = b"\x12\x20"
+LOOKUP_S = 20.0
+"""A lookup for `provide`: four dead peers in a row, twice."""
+HOLDERS_PARALLEL = 10
+"""Provider records being told at once."""
+OWN_KEYS = 200_000
+"""Keys we provide and answer for ourselves: ten thousand works with their words, twice over."""
+WALK_INTERVAL_S = 600.0
+"""Between looks around our own place: Kademlia's usual ten minutes."""
+FIRST_WALK_S = 0.5
+"""After the first peer came: others of a starting network come within this time."""
+
+
+def protocol_of(network: str) -> str:
+    """The DHT protocol of a network: nodes of different networks never mix."""
+    return f"/{network}/kad/1.0.0"
+
+
+def wire_key(key: bytes) -> bytes:
+    """A digest as a multihash. UsageError if it has not 32 bytes."""
+    if len(key) != KEY_BYTES:
+        raise UsageError(f"a DHT key has {KEY_BYTES} bytes, not {len(key)}")
+    return MULTIHASH_SHA2_256 + key
+
+
+class Dht:
+    """Client and server side. `own` tells our own contact, `is_connected` who is there without dialling."""
+
+    def __init__(
+        self,
+        own: Callable[[], Contact],
+        open_stream: Open,
+        is_connected: Callable[[PeerId], bool],
+        book: AddressBook,
+        records: ProviderRecords,
+        clock: WallClock,
+    ) -> None:
+        self._own = own
+        self._peer = own().peer
+        self._is_connected = is_connected
+        self._book = book
+        self._provided: OrderedDict[bytes, None] = OrderedDict()
+        self._walk_wanted = trio.Event()
+        self.table = RoutingTable(self._peer)
+        self.client = KadClient(open_stream)
+        self.server = KadServer(self.table, records, clock, self._provided.__contains__, own)
+
+    def met(self, contact: Contact) -> None:
+        """A peer that serves this DHT is connected."""
+        if contact.peer not in self.table and self.table.add(contact, self._is_connected):
+            self._walk_wanted.set()
+
+    async def provide(self, key: bytes) -> int:
+        """Tell the nearest nodes that we provide `key`, then ask each whether it knows. How many do."""
+        wire = wire_key(key)
+        self._provided[wire] = None
+        self._provided.move_to_end(wire)
+        while len(self._provided) > OWN_KEYS:
+            self._provided.popitem(last=False)
+        lookup = self._lookup(place_of(wire), lambda contact: self._request(contact, KadMessage("FIND_NODE", wire)))
+        with trio.move_on_after(LOOKUP_S):
+            await lookup.run()
+        holders: list[PeerId] = []
+        limit = trio.CapacityLimiter(HOLDERS_PARALLEL)
+
+        async def tell(contact: Contact) -> None:
+            async with limit:
+                if await self._tell(contact, wire):
+                    holders.append(contact.peer)
+
+        async with trio.open_nursery() as nursery:
+            for contact in lookup.answered:
+                nursery.start_soon(tell, contact)
+        return len(holders)
+
+    async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
+        """Peers that provide `key`, nearest news first, each once, without ourselves."""
+        wire = wire_key(key)
+        found: dict[PeerId, Contact] = {}
+
+        def learn(contacts: Sequence[Contact]) -> None:
+            for contact in contacts:
+                if contact.peer != self._peer and len(found) < limit and contact.peer not in found:
+                    found[contact.peer] = contact
+
+        async def ask(contact: Contact) -> KadMessage:
+            answer = await self._request(contact, KadMessage("GET_PROVIDERS", wire))
+            learn(answer.providers)
+            if len(found) >= limit:
+                lookup.stop()
+            return answer
+
+        learn(await self.server.providers(wire))
+        lookup = self._lookup(place_of(wire), ask)
+        if len(found) < limit:
+            with trio.move_on_after(timeout_s):
+                await lookup.run()
+        for contact in found.values():
+            if contact.addresses:
+                await self._book.remember(contact.peer, contact.addresses, answered=False)
+        return list(found)
+
+    async def find_addresses(self, peer: PeerId) -> list[str]:
+        """Where the DHT says that a peer is; [] if nobody knows."""
+        known = self.table.get(peer)
+        if known is not None and known.addresses:
+            return list(known.addresses)
+        addresses: list[str] = []
+        wire = to_id(peer).to_bytes()
+
+        async def ask(contact: Contact) -> KadMessage:
+            answer = await self._request(contact, KadMessage("FIND_NODE", wire))
+            for closer in answer.closer:
+                if closer.peer == peer and closer.addresses:
+                    addresses.extend(closer.addresses)
+                    lookup.stop()
+            return answer
+
+        lookup = self._lookup(place_of_peer(peer), ask)
+        await lookup.run()
+        return addresses
+
+    async def run(self) -> None:
+        """Look around our own place soon after a newcomer, and every ten minutes; for ever."""
+        while True:
+            with trio.move_on_after(WALK_INTERVAL_S * random.uniform(0.8, 1.2)):
+                await self._walk_wanted.wait()
+            await trio.sleep(FIRST_WALK_S)
+            self._walk_wanted = trio.Event()
+            await self.walk()
+            await self.client.close_idle()
+
+    async def walk(self) -> None:
+        """Fill the routing table with the peers nearest to us, and with some of a random place."""
+        for place, wire in ((place_of_peer(self._peer), to_id(self._peer).to_bytes()), self._somewhere()):
+
+            async def ask(contact: Contact, wire: bytes = wire) -> KadMessage:
+                return await self._request(contact, KadMessage("FIND_NODE", wire))
+
+            with trio.move_on_after(LOOKUP_S):
+                await self._lookup(place, ask).run()
+        log.debug("the routing table holds %d peers", len(self.table))
+
+    def _somewhere(self) -> tuple[int, bytes]:
+        wire = wire_key(random.randbytes(KEY_BYTES))
+        return place_of(wire), wire
+
+    def _lookup(self, place: int, ask: Ask) -> Lookup:
+        return Lookup(place, self._peer, self.table.closest(place, BUCKET_PEERS), ask)
+
+    async def _request(self, contact: Contact, *messages: KadMessage) -> KadMessage:
+        """A request that keeps the routing table true: who answers is in it, who does not is not."""
+        try:
+            answer = await self.client.request(contact, *messages)
+        except P2pnodeError:
+            self.table.remove(contact.peer)
+            raise
+        self.table.add(contact, self._is_connected)
+        return answer
+
+    async def _tell(self, contact: Contact, wire: bytes) -> bool:
+        own = self._own()
+        add = KadMessage("ADD_PROVIDER", wire, providers=(own,))
+        try:
+            answer = await self._request(contact, add, KadMessage("GET_PROVIDERS", wire))
+        except P2pnodeError:
+            return False
+        return any(provider.peer == own.peer for provider in answer.providers)

@@ -1,0 +1,106 @@
+"""Dialling a peer: every address a little after the other, one deadline for all, and errors in words.
+
+Relays come last once there are any. Called by `net.network`; libp2p itself no longer dials (see hardening).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import trio
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+from p2pnode.errors import NetworkError
+from p2pnode.limits import DIAL_TIMEOUT_S
+from p2pnode.net.addresses import is_loopback
+
+STAGGER_S = 0.15
+"""Head start of an address over the next one: RFC 8305 recommends 0.25 s, on a LAN less will do."""
+MAX_DIALS = 32
+"""Dials in flight: each is a socket, a handshake and a few ms of CPU."""
+
+_limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("dials")
+
+
+async def dial(swarm: Any, peer: ID, addresses: Sequence[str], *, timeout_s: float = DIAL_TIMEOUT_S) -> str:
+    """Connect to `peer` by the first of `addresses` that works and return that one. NetworkError says why none did."""
+    if not addresses:
+        raise NetworkError(f"no address of {peer} is known", hint="give one that ends in /p2p/ and the peer's ID")
+    winner: list[str] = []
+    failures: dict[str, str] = {}
+    # others' loopback addresses mean another machine, so they come last
+    ordered = sorted(dict.fromkeys(addresses), key=is_loopback)
+    with trio.move_on_after(timeout_s):
+        async with trio.open_nursery() as nursery:
+
+            async def attempt(address: str, failed: trio.Event) -> None:
+                try:
+                    async with _dials():
+                        await swarm._dial_addr_single_attempt(Multiaddr(address), peer)
+                    winner.append(address)
+                    nursery.cancel_scope.cancel()
+                except Exception as error:
+                    failures[address] = _in_words(address, error)
+                    failed.set()
+
+            for address in ordered:
+                failed = trio.Event()
+                nursery.start_soon(attempt, address, failed)
+                with trio.move_on_after(STAGGER_S):
+                    await failed.wait()
+    if winner:
+        return winner[0]
+    for address in ordered:
+        failures.setdefault(address, f"no answer within {timeout_s:g} s from {address}")
+    raise NetworkError("; ".join(failures[address] for address in ordered))
+
+
+def _dials() -> trio.CapacityLimiter:
+    try:
+        return _limiter.get()
+    except LookupError:
+        limiter = trio.CapacityLimiter(MAX_DIALS)
+        _limiter.set(limiter)
+        return limiter
+
+
+def _in_words(address: str, error: BaseException) -> str:
+    chain = list(_causes(error))
+    text = " ".join(str(part) for part in chain)
+    if "mismatch" in text:
+        actual = re.search(r"got (?:remote_peer_id=)?(\w{40,})", text)
+        return f"another node answers at {address}" + (f": {actual[1]}" if actual else "")
+    if any(isinstance(part, ConnectionRefusedError) for part in chain):
+        return f"connection refused at {address}: nothing listens there"
+    if any(isinstance(part, socket.gaierror) for part in chain) or "resolve" in text:
+        return f"the name in {address} cannot be resolved"
+    if any(isinstance(part, (TimeoutError, trio.TooSlowError)) for part in chain):
+        return f"no answer from {address}"
+    if "Maximum connections" in text:
+        return "this node has as many connections as it may"
+    if "refused by this node" in text:
+        return f"the peer at {address} is banned for a while"
+    for part in chain:
+        if isinstance(part, OSError) and part.strerror:
+            return f"cannot reach {address}: {part.strerror.lower()}"
+    if "security" in text or "handshake" in text or "mux" in text:
+        return f"what answers at {address} does not speak libp2p with Noise and Yamux, or hung up"
+    return f"cannot connect to {address}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        current = pending.pop(0)
+        if current is None or id(current) in seen or len(seen) > 50:
+            continue
+        seen.add(id(current))
+        yield current
+        pending += [current.__cause__, current.__context__]
+        if isinstance(current, BaseExceptionGroup):
+            pending += current.exceptions

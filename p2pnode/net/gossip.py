@@ -1,0 +1,149 @@
+"""Topics: libp2p's gossipsub with its limits raised, its penalties off, and our synchronous validators.
+
+Gossip is a hint: what does not arrive here, reconciliation brings. Called by `net.network`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.pubsub import Pubsub
+from libp2p.tools.anyio_service import background_trio_service
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import UsageError
+from p2pnode.net.host import contain_tasks
+
+log = logging.getLogger("p2pnode.net")
+
+MAX_GOSSIP_BYTES = 64 << 10
+"""One payload: the protocol's limit for 1-64 records."""
+MAX_FRAME_BYTES = 1 << 20
+"""One frame of gossipsub, which may carry several payloads."""
+MAX_TOPICS_PER_PEER = 1000
+HEARTBEAT_S = 1
+"""The specification's value; libp2p 0.8.1 takes 120, with which a mesh needs minutes to form."""
+DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
+"""Mesh neighbours per topic: the specification's values."""
+SEEN_S = 300
+"""How long a message counts as seen: a few times what the slowest path through a mesh takes."""
+IDS_PER_SECOND = 200.0
+"""IHAVE and IWANT frames a neighbour may send: 10, the library's value, starves who catches up."""
+
+Validate = Callable[[PeerId, bytes], bool]
+Deliver = Callable[[PeerId, bytes], None]
+
+
+def message_id(message: Any) -> bytes:
+    """SHA-256 of the payload: the same record sent by two members is one message."""
+    return hashlib.sha256(message.data).digest()
+
+
+class Gossip:
+    """The topics of one host. Must run inside `run()`."""
+
+    def __init__(self, host: Any) -> None:
+        self._own = host.get_id()
+        self._router = GossipSub(
+            protocols=[PROTOCOL_ID_V11],
+            degree=DEGREE,
+            degree_low=DEGREE_LOW,
+            degree_high=DEGREE_HIGH,
+            heartbeat_interval=HEARTBEAT_S,
+            adaptive_gossip_enabled=False,
+            spam_protection_enabled=False,  # it counts per forwarder, so it punishes whoever relays
+            eclipse_protection_enabled=False,  # every peer of a LAN has the same address prefix
+            do_px=False,
+        )
+        self._router.max_iwant_requests_per_second = IDS_PER_SECOND
+        self._router.max_ihave_messages_per_second = IDS_PER_SECOND
+        # both grow with every message and are never emptied (pubsub/gossipsub.py:1088, 2922); nothing of ours reads them
+        self._router._check_equivocation = lambda message: True
+        self._router.recent_message_deliveries = defaultdict(lambda: deque(maxlen=1))
+        self._pubsub = Pubsub(
+            host,
+            self._router,
+            strict_signing=True,
+            msg_id_constructor=message_id,
+            seen_ttl=SEEN_S,
+            validation_cache_ttl=-1,  # a refusal must not be remembered: a forwarder over its rate says nothing of the message
+            validation_cache_size=1,
+            max_inbound_rpc_size=MAX_FRAME_BYTES,
+            max_subscriptions_per_rpc=MAX_TOPICS_PER_PEER,
+            max_subscriptions_per_peer=MAX_TOPICS_PER_PEER,
+        )
+        self._contain_messages()
+        # delivery happens in the validator, so libp2p's own queues of 32 per topic never fill
+        self._pubsub.notify_subscriptions = lambda message: None
+
+    @asynccontextmanager
+    async def run(self) -> AsyncIterator[None]:
+        async with background_trio_service(self._pubsub) as pubsub, background_trio_service(self._router) as router:
+            contain_tasks(pubsub)
+            contain_tasks(router)
+            await self._pubsub.wait_until_ready()
+            try:
+                yield
+            finally:
+                self._pubsub.seen_messages._stop_event.set()  # its thread ends by itself; stop() would wait for it
+
+    async def join(self, topic: str, validate: Validate, deliver: Deliver) -> None:
+        """Subscribe; joining again replaces the callables."""
+
+        def check(forwarder: Any, message: Any) -> bool:
+            if forwarder == self._own:
+                return True
+            if message.from_id == self._own.to_bytes() or list(message.topicIDs) != [topic]:
+                return False
+            if not 0 < len(message.data) <= MAX_GOSSIP_BYTES:
+                return False
+            return _ask(topic, validate, deliver, PeerId(forwarder.to_base58()), bytes(message.data))
+
+        self._pubsub.set_topic_validator(topic, check, False)
+        await self._pubsub.subscribe(topic)
+
+    async def leave(self, topic: str) -> None:
+        self._pubsub.remove_topic_validator(topic)
+        await self._pubsub.unsubscribe(topic)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        """Send to whoever is there, which may be nobody. UsageError if `data` is empty or too large."""
+        if not 0 < len(data) <= MAX_GOSSIP_BYTES:
+            raise UsageError(f"a gossip message has 1 to {MAX_GOSSIP_BYTES} bytes, not {len(data)}")
+        try:
+            await self._pubsub.publish(topic, data)
+        except Exception as error:
+            log.warning("gossip could not be sent: %r", error)
+
+    def neighbours(self, topic: str) -> set[PeerId]:
+        """Peers known to be subscribed."""
+        return {PeerId(peer.to_base58()) for peer in self._pubsub.peer_topics.get(topic, ())}
+
+    def _contain_messages(self) -> None:
+        """Let one bad frame cost one stream, not the node (`pubsub/pubsub.py:426, 1551`)."""
+        push = self._pubsub.push_msg
+
+        async def push_or_drop(forwarder: Any, message: Any) -> None:
+            try:
+                await push(forwarder, message)
+            except Exception as error:
+                log.info("a gossip message of %s was dropped: %s", forwarder, type(error).__name__)
+
+        self._pubsub.push_msg = push_or_drop
+
+
+def _ask(topic: str, validate: Validate, deliver: Deliver, forwarder: PeerId, data: bytes) -> bool:
+    try:
+        if not validate(forwarder, data):
+            return False
+        deliver(forwarder, data)
+    except Exception:
+        log.exception("the validator of %s failed", topic)
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""Mends of libp2p's swarm: inbound connections, and dialling."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+log = logging.getLogger("p2pnode.net")
+
+MAX_HANDSHAKES = 32
+"""Inbound handshakes in flight: each costs a few ms of CPU and up to 10 s of patience."""
+
+
+def hold_inbound_slot_while_connected() -> None:
+    """Give an inbound slot back when its connection closes.
+
+    Defect: after 250 inbound connections in its *lifetime* a node refuses every new one and leaks a task for each, because the
+    handler waits for the end of the node instead of that of the connection (`network/swarm.py:1982, 2044, 2060`). Here it
+    waits for the connection; and handshakes in flight are limited, which upstream they are not.
+    """
+    from libp2p.network.connection.raw_connection import RawConnection
+    from libp2p.network.swarm import Swarm
+
+    async def handle(self: Any, connection: Any, maddr: Any, failure_event: Any) -> None:
+        handshakes = getattr(self, "_handshakes", 0)
+        if handshakes >= MAX_HANDSHAKES:
+            await connection.close()
+            return
+        self._handshakes = handshakes + 1
+        try:
+            try:
+                muxed = await self.upgrade_inbound_raw_conn(RawConnection(connection, False), maddr)
+            finally:
+                self._handshakes -= 1
+            await muxed.event_closed.wait()
+        except Exception as error:
+            log.debug("an inbound connection failed: %r", error)
+        finally:
+            await connection.close()
+
+    Swarm._do_handle_inbound_connection = handle
+
+
+def never_dial_from_inside() -> None:
+    """Leave dialling to `net.dial`.
+
+    Defect: `Swarm.dial_peer` tries only the first TCP address, has no deadline, then blacklists the peer for 60 s
+    (`network/swarm.py:92, 889, 936`); libp2p's services call it behind our back. Here it only hands out live connections.
+    """
+    from libp2p.network.exceptions import SwarmException
+    from libp2p.network.swarm import Swarm
+
+    async def dial_peer(self: Any, peer: Any) -> list[Any]:
+        live = [connection for connection in self.get_connections(peer) if not connection.is_closed]
+        if not live:
+            raise SwarmException(f"not connected to {peer}")
+        return live
+
+    Swarm.dial_peer = dial_peer

@@ -1,0 +1,223 @@
+"""Building a libp2p host that can be exposed: Noise and Yamux over TCP and nothing else, limits on everything, nothing that
+a peer sends able to end it; and closing it, whole and quickly.
+
+Called by `net.network`.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.crypto.x25519 import create_new_key_pair as create_noise_key_pair
+from libp2p.host.basic_host import BasicHost
+from libp2p.network.config import ConnectionConfig, RetryConfig
+from libp2p.network.exceptions import SwarmException
+from libp2p.network.swarm import Swarm
+from libp2p.peer.id import ID
+from libp2p.peer.peerstore import PeerStore
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as NoiseTransport
+from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
+from libp2p.stream_muxer.yamux.yamux import Yamux
+from libp2p.tools.anyio_service import background_trio_service
+from libp2p.transport.tcp.tcp import TCP
+from libp2p.transport.upgrader import TransportUpgrader
+from multiaddr import Multiaddr
+
+from p2pnode.errors import NetworkError
+from p2pnode.net.addresses import host_of
+from p2pnode.net.hardening import harden
+
+log = logging.getLogger("p2pnode.net")
+
+MAX_CONNECTIONS = 200
+"""All connections: about 60 KB and two tasks each."""
+MAX_INBOUND = 160
+"""Inbound ones, so that others can never use up what we need to dial."""
+MAX_CONNECTIONS_PER_PEER = 3
+"""Two happen when both sides dial at once; a third covers a reconnect whose old connection is not yet known to be dead."""
+MAX_STREAMS_PER_PEER = 64
+"""Streams that one peer has open to us: every protocol of ours a few times over."""
+NEGOTIATION_S = 10.0
+"""To agree on a protocol or finish a handshake."""
+CLOSE_S = 1.5
+"""For a polite end of all connections together, before they are cut."""
+
+
+def build_host(seed: bytes) -> BasicHost:
+    """A host with the Ed25519 key of this 32-byte seed. It does not listen yet."""
+    harden()
+    keys = create_new_key_pair(seed)
+    identity = ID.from_pubkey(keys.public_key)
+    peerstore = PeerStore()
+    peerstore.add_key_pair(identity, keys)
+    upgrader = TransportUpgrader(
+        secure_transports_by_protocol={NOISE: NoiseTransport(keys, noise_privkey=create_noise_key_pair().private_key)},
+        muxer_transports_by_protocol={YAMUX: Yamux},
+    )
+    swarm = Swarm(
+        identity,
+        peerstore,
+        upgrader,
+        transports=[TCP()],
+        retry_config=RetryConfig(max_retries=0),
+        connection_config=ConnectionConfig(
+            max_connections=MAX_CONNECTIONS,
+            min_connections=0,
+            low_watermark=0,
+            high_watermark=MAX_CONNECTIONS,
+            max_connections_per_peer=MAX_CONNECTIONS_PER_PEER,
+            inbound_upgrade_timeout=NEGOTIATION_S,
+            outbound_upgrade_timeout=NEGOTIATION_S,
+            inbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
+            outbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
+        ),
+    )
+    swarm._inbound_limiter = trio.CapacityLimiter(MAX_INBOUND)
+    host = BasicHost(network=swarm, disable_identify_address_discovery=True)
+    swarm.notifees.clear()  # libp2p's identify and tag store: ours are in net.identify and net.peers
+    host._schedule_identify = lambda *_, **__: None
+    host.multiselect.handlers.clear()
+    return host
+
+
+@asynccontextmanager
+async def run_host(host: BasicHost, admit: Callable[[ID], bool]) -> AsyncIterator[None]:
+    """Run the host until the block is left; it listens once `listen_on` is called. Leave through `close_host`.
+
+    `admit` says whether a peer may connect now.
+    """
+    swarm = host.get_network()
+    swarm.set_stream_handler(_contained_streams(host._swarm_stream_handler))
+    _gate_connections(swarm, admit)
+    async with background_trio_service(swarm) as manager:
+        contain_tasks(manager)
+        yield
+
+
+async def listen_on(host: BasicHost, addresses: Sequence[str]) -> NetworkError | None:
+    """Listen on every address; the error if one cannot be listened on."""
+    swarm = host.get_network()
+    for address in addresses:
+        await swarm.listen(Multiaddr(address))
+        if address not in swarm.listeners:
+            return NetworkError(
+                f"cannot listen on {address}: {_why_not(address)}", hint="choose another port with --listen"
+            )
+    return None
+
+
+def _why_not(address: str) -> str:
+    family = socket.AF_INET6 if address.startswith("/ip6/") else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host_of(address), int(address.split("/")[4])))
+            probe.listen()
+    except (OSError, ValueError, OverflowError) as error:
+        return (getattr(error, "strerror", None) or str(error)).lower()
+    return "it was taken a moment ago"
+
+
+async def close_host(host: BasicHost) -> None:
+    """Stop listening, then close all connections at once: politely for CLOSE_S, then by cutting them.
+
+    Defect: leaving a host's `run()` without closing it leaves its listeners open, and `close()` takes 0.2 s for each peer, one
+    after the other (`network/swarm.py:2306`, `network/connection/swarm_connection.py:262`). Call it shielded.
+    """
+    swarm = host.get_network()
+    for listener in list(swarm.listeners.values()):
+        await listener.close()
+    connections = list(swarm.get_connections())
+    with trio.move_on_after(CLOSE_S):
+        async with trio.open_nursery() as nursery:
+            for connection in connections:
+                nursery.start_soon(_close_politely, connection)
+    for connection in connections:
+        with trio.move_on_after(0.1):  # whoever still writes to a socket is woken by its end
+            await connection.muxed_conn.secured_conn.close()
+    swarm.connections.clear()
+    with trio.move_on_after(CLOSE_S):
+        await host.close()
+
+
+async def _close_politely(connection: Any) -> None:
+    try:
+        await connection.close()
+    except Exception as error:
+        log.debug("closing a connection: %r", error)
+
+
+def contain_tasks(manager: Any) -> None:
+    """Let no task of a libp2p service end the service: log what it died of instead.
+
+    Defect: any exception in any task of a service cancels the whole service and with it the host
+    (`tools/anyio_service/trio_manager.py:360`): one garbage pubsub message or Yamux frame ends the node.
+    """
+    run_task = manager.run_task
+
+    async def contained(function: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        try:
+            await function(*args)
+        except Exception as error:
+            log.warning("a task of libp2p failed: %s: %s", getattr(function, "__qualname__", function), _short(error))
+
+    def run_contained(function: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> None:
+        run_task(contained, function, *args, **options)
+
+    manager.run_task = run_contained
+
+
+def _contained_streams(inner: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Let no stream end the host, and no peer have too many.
+
+    Defect: an exception in a stream handler ends the host (`network/connection/swarm_connection.py:309`), and so does one
+    multistream string that is not UTF-8 (`protocol_muxer/multiselect_communicator.py:57`).
+    """
+    open_streams: dict[Any, int] = {}
+
+    async def handle(stream: Any) -> None:
+        peer = stream.muxed_conn.peer_id
+        count = open_streams.get(peer, 0)
+        if count >= MAX_STREAMS_PER_PEER:
+            await stream.reset()
+            return
+        open_streams[peer] = count + 1
+        try:
+            await inner(stream)
+        except Exception as error:
+            log.info("a stream of %s was dropped: %s", peer, _short(error))
+            await stream.reset()
+        finally:
+            open_streams[peer] -= 1
+            if not open_streams[peer]:
+                del open_streams[peer]
+
+    return handle
+
+
+def _gate_connections(swarm: Any, admit: Callable[[ID], bool]) -> None:
+    """Ask `admit` once the peer's identity is proved, before anything else of it is read."""
+    add_conn = swarm.add_conn
+
+    async def add_admitted(muxed: Any, direction: str = "unknown") -> Any:
+        peer = muxed.peer_id
+        crowded = len(swarm.get_connections(peer)) >= MAX_CONNECTIONS_PER_PEER
+        if crowded or peer == swarm.self_id or not admit(peer):
+            await muxed.secured_conn.close()
+            raise SwarmException("refused by this node: banned, itself, or too many connections")
+        return await add_conn(muxed, direction=direction)
+
+    swarm.add_conn = add_admitted
+
+
+def _short(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {str(error)[:200]}"

@@ -1,0 +1,75 @@
+"""Answering other nodes' DHT requests: from the routing table, our provider records and the keys that we provide ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import DecodeError, PeerError
+from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of
+from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode, encode
+from p2pnode.net.varint import receive_prefixed
+from p2pnode.ports import ProviderRecords, Stream, WallClock
+
+IDLE_S = 60.0
+"""A requester may keep its stream for the next request this long."""
+
+
+class KadServer:
+    """One node's answers. `provides` says whether we provide a key ourselves, `own` where we are."""
+
+    def __init__(
+        self,
+        table: RoutingTable,
+        records: ProviderRecords,
+        clock: WallClock,
+        provides: Callable[[bytes], bool],
+        own: Callable[[], Contact],
+    ) -> None:
+        self._table = table
+        self._records = records
+        self._clock = clock
+        self._provides = provides
+        self._own = own
+
+    async def serve(self, stream: Stream) -> None:
+        """One stream: requests and answers in turn until the peer ends it. PeerError on nonsense."""
+        while True:
+            with trio.move_on_after(IDLE_S) as patience:
+                data = await receive_prefixed(stream, MAX_MESSAGE_BYTES)
+            if patience.cancelled_caught or data is None:
+                return
+            try:
+                request = decode(data)
+            except DecodeError as error:
+                raise PeerError(error.message) from error
+            await stream.send_all(encode(await self._answer(stream.peer, request)))
+
+    async def _answer(self, sender: PeerId, request: KadMessage) -> KadMessage:
+        if request.kind == "PING":
+            return KadMessage("PING")
+        if request.kind == "ADD_PROVIDER":
+            await self._add(sender, request)
+            return KadMessage("ADD_PROVIDER", request.key)
+        closer = self._table.closest(place_of(request.key), BUCKET_PEERS, without=[sender])
+        if request.kind == "FIND_NODE":
+            return KadMessage("FIND_NODE", request.key, closer=tuple(closer))
+        return KadMessage(
+            "GET_PROVIDERS", request.key, closer=tuple(closer), providers=tuple(await self.providers(request.key))
+        )
+
+    async def providers(self, key: bytes) -> list[Contact]:
+        """Who provides `key` as far as this node knows, itself included."""
+        held = await self._records.get(key, self._clock())
+        found = [Contact(peer, tuple(addresses)) for peer, addresses in held]
+        own = self._own()
+        if self._provides(key):
+            found = [own, *(contact for contact in found if contact.peer != own.peer)]
+        return found[:BUCKET_PEERS]
+
+    async def _add(self, sender: PeerId, request: KadMessage) -> None:
+        for contact in request.providers:
+            if contact.peer == sender:  # nobody may promise another's service
+                await self._records.add(request.key, sender, contact.addresses, self._clock())

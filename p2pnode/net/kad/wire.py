@@ -1,0 +1,84 @@
+"""The DHT's messages, as the libp2p Kademlia specification has them, with a limit on everything that a peer may send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from libp2p.kad_dht.pb.kademlia_pb2 import Message
+from libp2p.peer.id import ID
+from libp2p.utils import encode_varint_prefixed
+from multiaddr import Multiaddr
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import DecodeError
+from p2pnode.net.addresses import is_peer_bytes, usable_binary
+
+MAX_MESSAGE_BYTES = 64 << 10
+"""Twenty peers with eight addresses each are about 8 KiB."""
+MAX_PEERS = 20
+"""Peers or providers read from one message: Kademlia's k."""
+MAX_KEY_BYTES = 80
+"""The specification's limit; ours are 34."""
+
+Kind = Literal["ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING"]
+_KINDS: dict[int, Kind] = {2: "ADD_PROVIDER", 3: "GET_PROVIDERS", 4: "FIND_NODE", 5: "PING"}
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A peer and where it is said to be (addresses without /p2p)."""
+
+    peer: PeerId
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KadMessage:
+    """A request or an answer: both have one form."""
+
+    kind: Kind
+    key: bytes = b""
+    closer: tuple[Contact, ...] = ()
+    providers: tuple[Contact, ...] = ()
+
+
+def encode(message: KadMessage) -> bytes:
+    """The message with its length before it."""
+    out = Message(type=message.kind, key=message.key)
+    _add(out.closerPeers, message.closer)
+    _add(out.providerPeers, message.providers)
+    return bytes(encode_varint_prefixed(out.SerializeToString()))
+
+
+def decode(data: bytes) -> KadMessage:
+    """DecodeError for anything that is not one of the messages we speak."""
+    parsed = Message()
+    try:
+        parsed.ParseFromString(data)
+    except Exception as error:
+        raise DecodeError("not a Kademlia message") from error
+    kind = _KINDS.get(parsed.type)
+    if kind is None:
+        raise DecodeError("a Kademlia message of a kind that p2pnode does not speak")
+    if len(parsed.key) > MAX_KEY_BYTES or (not parsed.key and kind != "PING"):
+        raise DecodeError(f"a Kademlia key of {len(parsed.key)} bytes")
+    return KadMessage(kind, bytes(parsed.key), _contacts(parsed.closerPeers), _contacts(parsed.providerPeers))
+
+
+def _add(field: object, contacts: Sequence[Contact]) -> None:
+    for contact in contacts:
+        entry = field.add()  # type: ignore[attr-defined]
+        entry.id = ID.from_base58(contact.peer).to_bytes()
+        entry.addrs.extend(Multiaddr(address).to_bytes() for address in contact.addresses)
+
+
+def _contacts(field: Iterable[object]) -> tuple[Contact, ...]:
+    found: dict[PeerId, Contact] = {}
+    for _, entry in zip(range(MAX_PEERS), field, strict=False):
+        raw = bytes(entry.id)  # type: ignore[attr-defined]
+        if is_peer_bytes(raw):
+            peer = PeerId(ID(raw).to_base58())
+            found[peer] = Contact(peer, tuple(usable_binary(entry.addrs)))  # type: ignore[attr-defined]
+    return tuple(found.values())

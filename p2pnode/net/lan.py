@@ -1,0 +1,121 @@
+"""Finding nodes of the same network on the LAN by multicast DNS, with zeroconf on threads of its own.
+
+The service type carries a hash of the network's name, so that different networks do not even see each other. Only local
+addresses are told and dialled. Nothing here may block the loop, and no network at all is no error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import trio
+from zeroconf import InterfaceChoice, ServiceBrowser, ServiceInfo, ServiceStateChange, Zeroconf
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import UsageError
+from p2pnode.net.addresses import MAX_PEER_ADDRESSES, host_of, is_loopback, is_near, to_id, usable
+
+log = logging.getLogger("p2pnode.net")
+
+ANSWER_MS = 3000
+"""For the details of a service that was announced."""
+CLOSE_S = 1.0
+NAME_CHARACTERS = 40
+"""Of the peer ID in the service's name: a DNS label has at most 63."""
+
+Found = Callable[[PeerId, Sequence[str]], None]
+
+
+def service_type(network: str) -> str:
+    """`_p2pn-<8 hex digits>._tcp.local.`: a service name has at most 15 characters."""
+    return f"_p2pn-{hashlib.sha256(network.encode()).hexdigest()[:8]}._tcp.local."
+
+
+def encode_properties(peer: PeerId, addresses: Sequence[str]) -> dict[str, str]:
+    """TXT record: the peer and its local addresses."""
+    near = [address for address in addresses if is_near(address)][:MAX_PEER_ADDRESSES]
+    return {"p": peer, **{f"a{number}": address for number, address in enumerate(near)}}
+
+
+def decode_properties(properties: dict[bytes, bytes | None]) -> tuple[PeerId, list[str]] | None:
+    """(peer, local addresses) of a TXT record, None if it is not one of ours. Anybody on the LAN writes these."""
+    texts = {key: (value or b"").decode("ascii", "replace") for key, value in list(properties.items())[:32]}
+    try:
+        peer = PeerId(texts.get(b"p", ""))
+        to_id(peer)
+    except UsageError:
+        return None
+    addresses = usable(texts.get(f"a{number}".encode(), "") for number in range(MAX_PEER_ADDRESSES))
+    return peer, [address for address in addresses if is_near(address)]
+
+
+class Lan:
+    """Announces us and reports others to `found`, on trio's thread."""
+
+    def __init__(self, network: str, peer: PeerId, addresses: Callable[[], list[str]], found: Found) -> None:
+        self._type = service_type(network)
+        self._peer = peer
+        self._addresses = addresses
+        self._found = found
+
+    async def run(self) -> None:
+        """Announce and listen until cancelled. Gives up with a log line when there is no network to announce on."""
+        token = trio.lowlevel.current_trio_token()
+        try:
+            zeroconf = await trio.to_thread.run_sync(self._start, token, self._addresses())
+        except Exception as error:
+            log.info("nobody can be found on the local network: %s", error)
+            return
+        try:
+            await trio.sleep_forever()
+        finally:
+            with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
+                await trio.to_thread.run_sync(zeroconf.close, abandon_on_cancel=True)
+
+    def _start(self, token: trio.lowlevel.TrioToken, addresses: list[str]) -> Zeroconf:
+        zeroconf = Zeroconf(interfaces=_interfaces(addresses))
+        try:
+            zeroconf.register_service(self._service(addresses), cooperating_responders=True)
+
+            def changed(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+                if state_change is not ServiceStateChange.Removed:
+                    self._look_at(zeroconf, name, token)
+
+            ServiceBrowser(zeroconf, self._type, handlers=[changed])
+        except BaseException:
+            zeroconf.close()
+            raise
+        return zeroconf
+
+    def _service(self, addresses: list[str]) -> ServiceInfo:
+        port = int(addresses[0].split("/")[4]) if addresses else 1
+        name = f"{self._peer[-NAME_CHARACTERS:]}.{self._type}"
+        hosts = [host_of(a) for a in addresses if is_near(a) and a.startswith(("/ip4/", "/ip6/"))]
+        return ServiceInfo(
+            self._type,
+            name,
+            port=port,
+            properties=encode_properties(self._peer, addresses),
+            server=f"p2pnode-{self._peer[-12:].lower()}.local.",
+            parsed_addresses=hosts,
+        )
+
+    def _look_at(self, zeroconf: Zeroconf, name: str, token: trio.lowlevel.TrioToken) -> None:
+        """On the browser's thread: read the announcement and hand it over."""
+        try:
+            info = zeroconf.get_service_info(self._type, name, timeout=ANSWER_MS)
+            entry = decode_properties(info.properties) if info is not None else None
+            if entry is not None and entry[0] != self._peer and entry[1]:
+                token.run_sync_soon(self._found, *entry)
+        except Exception as error:  # closing, or a malformed announcement
+            log.debug("an announcement on the local network: %r", error)
+
+
+def _interfaces(addresses: Sequence[str]) -> Any:
+    """Only loopback when we listen on nothing else (tests, a node for one machine)."""
+    if addresses and all(is_loopback(address) for address in addresses):
+        return sorted({host_of(address) for address in addresses})
+    return InterfaceChoice.All

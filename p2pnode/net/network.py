@@ -1,0 +1,333 @@
+"""The Network port on libp2p: joins host, peers, DHT, gossip, LAN and address book of one node.
+
+Made by `open_network` for the daemon and for tests. Raises only the classes of `p2pnode.errors`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import trio
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import NetworkError, P2pnodeError, UsageError
+from p2pnode.net import dht, identify
+from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
+from p2pnode.net.bans import Ban, Bans
+from p2pnode.net.dial import dial
+from p2pnode.net.gossip import Gossip
+from p2pnode.net.host import build_host, close_host, listen_on, run_host
+from p2pnode.net.kad.wire import Contact
+from p2pnode.net.keep import Keeper
+from p2pnode.net.lan import Lan
+from p2pnode.net.peers import Peers
+from p2pnode.net.stream import Libp2pStream
+from p2pnode.ports import AddressBook, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
+
+log = logging.getLogger("p2pnode.net")
+
+PING_PROTOCOL, PING_BYTES = "/ipfs/ping/1.0.0", 32
+IDENTIFY_S = 5.0
+"""For a new peer's introduction; after that it counts as connected without one."""
+LAN_POLITENESS_S = 2.0
+"""Of two nodes that see each other on the LAN the one with the smaller ID dials at once, the other only later."""
+DHT_STREAMS_PER_PEER = 8
+"""A lookup keeps one or two streams to a peer; the rest is room for parallel lookups."""
+MAX_SEEN_ON_LAN = 64
+"""Dials in flight to peers that announce themselves on the LAN, where anybody may announce anything."""
+
+Handle = Callable[[Stream], Awaitable[None]]
+
+
+class Libp2pNetwork:
+    """One node's network. See `ports.Network` for the contract of the public methods."""
+
+    def __init__(
+        self,
+        host: Any,
+        nursery: trio.Nursery,
+        network: str,
+        book: AddressBook,
+        records: ProviderRecords,
+        clock: WallClock,
+        bans: Bans,
+    ) -> None:
+        self._host = host
+        self._swarm = host.get_network()
+        self._nursery = nursery
+        self._book = book
+        self._clock = clock
+        self._id = peer_id(host.get_id())
+        self._kad_protocol = dht.protocol_of(network)
+        self._dialling: dict[PeerId, trio.Event] = {}
+        self._greeting: set[PeerId] = set()
+        self._lan_dials = 0
+        self._serving: dict[str, dict[PeerId, int]] = {}
+        self.bans = bans
+        self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._greet, peer))
+        self.gossip = Gossip(host)
+        self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
+        # after gossip's notifee, so that its stream is on its way when services hear of a peer
+        self._swarm.register_notifee(self.peers_table)
+        self.serve(identify.PROTOCOL, self._introduce_ourselves)
+        self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
+        self.serve(self._kad_protocol, self.dht.server.serve, streams_per_peer=DHT_STREAMS_PER_PEER)
+
+    def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
+        """What goes on in the background, once we listen. `lan_name` None: nothing on the LAN."""
+        keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._ensure_connected)
+        self._nursery.start_soon(keeper.run)
+        self._nursery.start_soon(self.dht.run)
+        if lan_name is not None:
+            self._nursery.start_soon(Lan(lan_name, self._id, self._own_addresses, self._seen_on_lan).run)
+
+    # ---- who we are and who is there
+
+    @property
+    def peer_id(self) -> PeerId:
+        return self._id
+
+    def addresses(self) -> list[str]:
+        return [f"{address}/p2p/{self._id}" for address in self._own_addresses()]
+
+    def peers(self) -> list[PeerView]:
+        return self.peers_table.views()
+
+    def peer_events(self) -> AbstractAsyncContextManager[AsyncIterator[PeerEvent]]:
+        return self.peers_table.events()
+
+    def penalise(self, peer: PeerId, points: int, reason: str) -> None:
+        if self.bans.penalise(peer, points, reason, self._clock()):
+            log.warning("%s is banned for a while: %s", peer, reason)
+            self._nursery.start_soon(self.disconnect, peer)
+
+    def banned(self) -> list[Ban]:
+        """Bans in force."""
+        return self.bans.current(self._clock())
+
+    # ---- connections
+
+    async def connect(self, address: str) -> PeerId:
+        peer, where = split_address(address)
+        if peer == self._id:
+            raise UsageError("that is the address of this very node", hint="give the address of another one")
+        await self._ensure_connected(peer, [where])
+        return peer
+
+    async def disconnect(self, peer: PeerId) -> None:
+        async with trio.open_nursery() as nursery:
+            for connection in self.peers_table.connections(peer):
+                nursery.start_soon(connection.close)
+
+    async def open_stream(self, peer: PeerId, protocol: str, *, timeout_s: float = 10.0) -> Stream:
+        return await self._open(peer, protocol, (), timeout_s)
+
+    def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
+        counts = self._serving.setdefault(protocol, {})
+
+        async def handler(raw: Any) -> None:
+            peer = peer_id(raw.muxed_conn.peer_id)
+            stream = Libp2pStream(raw, peer, self._nursery)
+            if counts.get(peer, 0) >= streams_per_peer:
+                await stream.reset()
+                return
+            counts[peer] = counts.get(peer, 0) + 1
+            try:
+                await handle(stream)
+                await stream.aclose()
+            except NetworkError as error:
+                log.info("%s with %s ended: %s", protocol, peer, error.message)
+                await stream.reset()
+            except Exception:
+                log.exception("%s with %s failed", protocol, peer)
+                await stream.reset()
+            finally:
+                counts[peer] -= 1
+                if not counts[peer]:
+                    del counts[peer]
+
+        self._host.set_stream_handler(protocol, handler)
+
+    # ---- DHT and gossip
+
+    async def provide(self, key: bytes) -> int:
+        return await self.dht.provide(key)
+
+    async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
+        return await self.dht.find_providers(key, limit=limit, timeout_s=timeout_s)
+
+    async def join_topic(
+        self, topic: str, validate: Callable[[PeerId, bytes], bool], deliver: Callable[[PeerId, bytes], None]
+    ) -> None:
+        await self.gossip.join(topic, validate, deliver)
+
+    async def leave_topic(self, topic: str) -> None:
+        await self.gossip.leave(topic)
+
+    async def publish(self, topic: str, data: bytes) -> None:
+        await self.gossip.publish(topic, data)
+
+    # ---- inside
+
+    def _own_addresses(self) -> list[str]:
+        bound = [str(address) for listener in self._swarm.listeners.values() for address in listener.get_addrs()]
+        return without_wildcards(bound)
+
+    def _own_contact(self) -> Contact:
+        return Contact(self._id, tuple(usable(self._own_addresses())))
+
+    async def _open_kad(self, contact: Contact) -> Stream:
+        return await self._open(contact.peer, self._kad_protocol, contact.addresses, 5.0)
+
+    async def _open(self, peer: PeerId, protocol: str, hints: Sequence[str], timeout_s: float) -> Stream:
+        to_id(peer)
+        if peer == self._id:
+            raise UsageError("a node opens no stream to itself")
+        try:
+            with trio.fail_after(timeout_s):
+                await self._ensure_connected(peer, hints)
+                raw = await self._host.new_stream(to_id(peer), [protocol])
+        except trio.TooSlowError as error:
+            raise NetworkError(f"{peer} does not answer within {timeout_s:g} s") from error
+        except P2pnodeError:
+            raise
+        except Exception as error:
+            log.debug("opening %s to %s: %r", protocol, peer, error)
+            raise NetworkError(f"{peer} does not speak {protocol}, or hung up") from error
+        return Libp2pStream(raw, peer, self._nursery)
+
+    async def _ensure_connected(self, peer: PeerId, hints: Sequence[str]) -> None:
+        """Dial unless connected: by the hints, then by address book and, when those fail, DHT. One dial per peer at a time."""
+        while peer in self._dialling:
+            await self._dialling[peer].wait()
+        if self.peers_table.is_connected(peer):
+            return
+        if self.bans.is_banned(peer, self._clock()):
+            raise NetworkError(f"{peer} is banned for a while")
+        done = self._dialling[peer] = trio.Event()
+        try:
+            await self._dial_by_all_means(peer, usable(hints))
+        finally:
+            del self._dialling[peer]
+            done.set()
+
+    async def _dial_by_all_means(self, peer: PeerId, hints: list[str]) -> None:
+        known = list(dict.fromkeys([*hints, *usable(await self._book.addresses(peer))]))
+        failure: NetworkError | None = None
+        if known:
+            try:
+                return await self._dial(peer, known)
+            except NetworkError as error:
+                failure = error
+        if not hints:  # somebody who names an address wants to hear about that one
+            told = [address for address in await self._ask_dht(peer) if address not in known]
+            if told:
+                return await self._dial(peer, told)
+        raise failure or NetworkError(f"no address of {peer} is known", hint="connect to it by an address first")
+
+    async def _ask_dht(self, peer: PeerId) -> list[str]:
+        with trio.move_on_after(5.0):
+            return usable(await self.dht.find_addresses(peer))
+        return []
+
+    async def _dial(self, peer: PeerId, addresses: list[str]) -> None:
+        address = await dial(self._swarm, to_id(peer), addresses)
+        self.peers_table.dialled(peer, address)
+        await self._book.remember(peer, [address], answered=True)
+
+    async def _greet(self, peer: PeerId) -> None:
+        """A peer's first connection: hear who it is, then tell everybody."""
+        introduction = identify.Introduction()
+        try:
+            with trio.move_on_after(IDENTIFY_S):
+                raw = await self._host.new_stream(to_id(peer), [identify.PROTOCOL])
+                stream = Libp2pStream(raw, peer, self._nursery)
+                try:
+                    introduction = await identify.ask(stream)
+                finally:
+                    with trio.CancelScope(shield=True), trio.move_on_after(0.5):
+                        await stream.aclose()
+        except P2pnodeError as error:
+            log.info("%s does not introduce itself: %s", peer, error.message)
+        except Exception as error:
+            log.debug("identify of %s: %r", peer, error)
+        self.peers_table.introduced(peer, introduction)
+        if introduction.addresses:
+            await self._book.remember(peer, introduction.addresses, answered=False)
+        if self._kad_protocol in introduction.protocols:
+            self.dht.met(Contact(peer, introduction.addresses))
+
+    async def _introduce_ourselves(self, stream: Stream) -> None:
+        protocols = [str(protocol) for protocol in self._host.multiselect.handlers if protocol is not None]
+        key = self._host.get_public_key().serialize()
+
+        def introduction(observed: str | None) -> bytes:
+            return identify.encode(key, usable(self._own_addresses()), protocols, observed)
+
+        await identify.answer(stream, introduction)
+
+    def _seen_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
+        if not self.peers_table.is_connected(peer) and self._lan_dials < MAX_SEEN_ON_LAN:
+            self._lan_dials += 1
+            self._nursery.start_soon(self._meet_on_lan, peer, addresses)
+
+    async def _meet_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
+        try:
+            if self._id > peer:
+                await trio.sleep(LAN_POLITENESS_S)
+            await self._ensure_connected(peer, addresses)
+        except P2pnodeError as error:
+            log.info("a node on the local network cannot be reached: %s", error.message)
+        finally:
+            self._lan_dials -= 1
+
+
+async def _serve_ping(stream: Stream) -> None:
+    while data := await stream.receive_some(PING_BYTES):
+        await stream.send_all(data)
+
+
+@asynccontextmanager
+async def open_network(
+    *,
+    host_key: bytes,
+    listen: Sequence[str],
+    network_name: str,
+    bootstrap: Sequence[str],
+    lan: bool,
+    address_book: AddressBook,
+    providers: ProviderRecords,
+    clock: WallClock,
+) -> AsyncIterator[Libp2pNetwork]:
+    """A running network: listening, in the DHT, on the LAN, dialling `bootstrap` and old acquaintances in the background.
+
+    `host_key` is a 32-byte Ed25519 seed, `listen` multiaddrs without /p2p (port 0: any), `bootstrap` multiaddrs with it.
+    UsageError for malformed addresses, NetworkError if an address cannot be listened on. Leaving closes everything within
+    about two seconds.
+    """
+    for address in listen:
+        check_address(address)
+    known = [split_address(address) for address in bootstrap]
+    host = build_host(host_key)
+    bans = Bans()
+    failure: Exception | None = None  # raised last, so that no nursery wraps it into a group
+    async with run_host(host, lambda peer: not bans.is_banned(peer_id(peer), clock())), trio.open_nursery() as nursery:
+        network = Libp2pNetwork(host, nursery, network_name, address_book, providers, clock, bans)
+        async with network.gossip.run():
+            try:
+                failure = await listen_on(host, listen)
+                if failure is None:
+                    others = [(peer, address) for peer, address in known if peer != network.peer_id]
+                    network.start(others, network_name if lan else None)
+                    yield network
+            except Exception as error:
+                failure = error
+            finally:
+                with trio.CancelScope(shield=True):
+                    await close_host(host)
+        nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

@@ -1,0 +1,103 @@
+"""`ports.Stream` on a stream of libp2p: the errors of libp2p become NetworkError, and closing leaves nothing behind."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import NetworkError
+
+log = logging.getLogger("p2pnode.net")
+
+LINGER_S = 10.0
+"""How long a closed stream waits for the other side's end before it is reset: a peer must not keep our half open for ever."""
+READ_BYTES = 64 << 10
+
+
+class Libp2pStream:
+    """One negotiated stream. `nursery` outlives it: what lingers after `aclose` runs there."""
+
+    def __init__(self, raw: Any, peer: PeerId, nursery: trio.Nursery) -> None:
+        self.raw = raw
+        self._peer = peer
+        self._nursery = nursery
+        self._ended = False
+        self._eof_sent = False
+        self._closed = False
+
+    @property
+    def peer(self) -> PeerId:
+        return self._peer
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """All of `data`, waiting for the reader as long as the caller's deadline allows. NetworkError if the stream broke."""
+        if self._closed or self._eof_sent:
+            raise NetworkError(f"the stream to {self._peer} is closed")
+        try:
+            await self.raw.write(bytes(data) if isinstance(data, bytearray) else data)
+        except Exception as error:
+            raise _broken(self._peer, error) from error
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        """At least one byte and at most `max_bytes`, b"" at the clean end. NetworkError if the stream broke."""
+        from libp2p.network.stream.exceptions import StreamEOF
+
+        if self._closed:
+            raise NetworkError(f"the stream to {self._peer} is closed")
+        if self._ended:
+            return b""
+        try:
+            data = await self.raw.read(max_bytes)
+        except StreamEOF:
+            data = b""
+        except Exception as error:
+            raise _broken(self._peer, error) from error
+        self._ended = not data
+        return bytes(data)
+
+    async def send_eof(self) -> None:
+        """Our end: the other side reads b"" after what was sent."""
+        if not self._eof_sent and not self._closed:
+            self._eof_sent = True
+            try:
+                await self.raw.close_write()
+            except Exception as error:
+                raise _broken(self._peer, error) from error
+
+    async def aclose(self) -> None:
+        """Close both directions; what was sent still arrives. Raises nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self.raw.close()
+        except Exception:
+            return  # broken already: nothing is left to close
+        if not self._ended:
+            self._nursery.start_soon(self._linger)
+
+    async def reset(self) -> None:
+        """Give up both directions at once. Raises nothing."""
+        self._closed = True
+        try:
+            await self.raw.reset()
+        except Exception as error:
+            log.debug("resetting a stream to %s: %r", self._peer, error)
+
+    async def _linger(self) -> None:
+        with trio.move_on_after(LINGER_S) as patience:
+            try:
+                while await self.raw.muxed_stream.read(READ_BYTES):
+                    pass
+            except Exception:
+                return  # ended or lost: both are what we wait for
+        if patience.cancelled_caught:
+            await self.reset()
+
+
+def _broken(peer: PeerId, error: Exception) -> NetworkError:
+    log.debug("a stream to %s broke: %r", peer, error)
+    return NetworkError(f"the stream to {peer} broke: it was reset, or the connection was lost")

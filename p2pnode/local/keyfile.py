@@ -23,23 +23,28 @@ def read_secret(path: Path) -> bytes:
     """The bytes of a secret file. NotFoundError if there is none; RefusedError if others may read it or it is no plain file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            _check_private(path, os.fstat(descriptor))
+            data = os.read(descriptor, MAX_KEY_FILE_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no key file at {path}") from error
     except OSError as error:
-        raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise RefusedError(f"{path} is not a plain file")
-        if POSIX and facts.st_mode & 0o077:
-            raise RefusedError(
-                f"{path} holds a secret and others on this machine may read it",
-                hint=f"if nobody did, take the right away: chmod 600 '{path}'",
-            )
-        data = file.read(MAX_KEY_FILE_BYTES + 1)
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
     if len(data) > MAX_KEY_FILE_BYTES:
         raise DecodeError(f"{path} is too large to be a key file")
     return data
+
+
+def _check_private(path: Path, facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise RefusedError(f"{path} is not a plain file")
+    if POSIX and facts.st_mode & 0o077:
+        raise RefusedError(
+            f"{path} holds a secret and others on this machine may read it",
+            hint=f"if nobody did, take the right away: chmod 600 '{path}'",
+        )
 
 
 def create_secret(path: Path, data: bytes) -> bool:

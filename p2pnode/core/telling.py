@@ -39,10 +39,10 @@ _OUTCOMES = {
     "pending": "It is not decided: the vouches of this circle form a graph that costs too much to count.",
 }
 _WHY_NOT = {
-    "no_room": "of members do not count, because the vouches that lead to them carry no more ballots",
-    "void": "of members are void, because their authors signed two different ones with one number",
-    "abstain": "of members abstain; that changes nothing",
-    "not_a_member": "come from keys that no chain of vouches from a steward reaches today",
+    "no_room": "of members, because the vouches that lead to them carry no more ballots",
+    "void": "of members, because an author signed two different ones with one number: such a ballot is void",
+    "abstain": "of members who abstain; that changes nothing",
+    "not_a_member": "of keys that no chain of vouches from a steward reaches today",
 }
 _SEALED_CLASSES = ("expel", "readmit", "stewards", "charter")
 
@@ -109,7 +109,7 @@ def _uncounted(told: Told) -> list[str]:
     cast, counted = told["cast"], told["counted"]
     no_room = cast["approve"] + cast["reject"] - counted["approve"] - counted["reject"]
     numbers = {"no_room": no_room, "void": cast["void"], "abstain": cast["abstain"], "not_a_member": cast["outside"]}
-    lines = [f"{_many(number, 'ballot')} {_WHY_NOT[why]}." for why, number in numbers.items() if number]
+    lines = [f"Not counted: {_many(number, 'ballot')} {_WHY_NOT[why]}." for why, number in numbers.items() if number]
     if "larger_k" in told:
         larger = told["larger_k"]
         lines.append(

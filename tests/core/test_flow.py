@@ -1,0 +1,113 @@
+"""The flow against two independent computations, and what it promises about bad keys and pathological graphs."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pnode.core.flow import Budget, BudgetSpent, FlowGraph, is_capacity
+from tests.core.flow_reference import brute_min_cut, greedy_basis, reference_flow
+
+PLENTY = 10_000_000
+
+
+@st.composite
+def graphs(draw: st.DrawFn, most: int = 12) -> list[list[int]]:
+    """Vouches of up to `most` keys, without self-vouches."""
+    size = draw(st.integers(1, most))
+    row = st.sets(st.integers(0, size - 1), max_size=5)
+    return [sorted(draw(row) - {key}) for key in range(size)]
+
+
+@st.composite
+def questions(draw: st.DrawFn, most: int = 12) -> tuple[list[list[int]], list[int], int, list[int]]:
+    """A graph, a steward set, K, and voters in some order."""
+    vouches = draw(graphs(most))
+    everyone = range(len(vouches))
+    stewards = draw(st.sets(st.sampled_from(everyone), min_size=1, max_size=3))
+    voters = draw(st.permutations([key for key in everyone if draw(st.booleans())]))
+    return vouches, sorted(stewards), draw(st.sampled_from([3, 6, 12])), list(voters)
+
+
+def counted(vouches: list[list[int]], stewards: list[int], k: int, voters: list[int]) -> list[int]:
+    return FlowGraph(vouches).counted(stewards, k, voters, Budget(PLENTY))
+
+
+@settings(max_examples=60, deadline=None)
+@given(questions(most=4))
+def test_the_flow_is_the_smallest_of_all_cuts(question: tuple[list[list[int]], list[int], int, list[int]]) -> None:
+    assert len(counted(*question)) == brute_min_cut(*question)
+
+
+@settings(max_examples=150, deadline=None)
+@given(questions())
+def test_which_ballots_count_is_the_greedy_basis_of_a_maximum_flow(
+    question: tuple[list[list[int]], list[int], int, list[int]],
+) -> None:
+    assert counted(*question) == greedy_basis(*question)
+    assert len(counted(*question)) == reference_flow(*question)
+
+
+@settings(max_examples=150, deadline=None)
+@given(questions(), st.data())
+def test_b_bad_keys_raise_no_flow_by_more_than_b_times_k(
+    question: tuple[list[list[int]], list[int], int, list[int]], data: st.DataObject
+) -> None:
+    """P3. The honest flow is that without the bad keys' vouches and ballots; with them they may mint keys and vouch at will."""
+    vouches, stewards, k, voters = question
+    honest = [key for key in range(len(vouches)) if key not in stewards]
+    bad = data.draw(st.sets(st.sampled_from(honest), max_size=3)) if honest else set()
+    minted = range(len(vouches), len(vouches) + data.draw(st.integers(0, 8)))
+    everyone = range(len(vouches) + len(minted))
+    clean = [[] if key in bad else targets for key, targets in enumerate(vouches)]
+    attack = [*clean, *([] for _ in minted)]
+    for key in (*bad, *minted):
+        attack[key] = sorted(data.draw(st.sets(st.sampled_from(everyone), max_size=8)) - {key})
+    before = len(counted(clean, stewards, k, [voter for voter in voters if voter not in bad]))
+    after = len(counted(attack, stewards, k, sorted({*voters, *bad, *minted})))
+    assert after <= before + len(bad) * k
+
+
+@settings(max_examples=80, deadline=None)
+@given(questions(), st.data())
+def test_more_voters_never_lower_the_flow_and_their_order_never_changes_it(
+    question: tuple[list[list[int]], list[int], int, list[int]], data: st.DataObject
+) -> None:
+    vouches, stewards, k, voters = question
+    shuffled = data.draw(st.permutations(voters))
+    assert len(counted(vouches, stewards, k, list(shuffled))) == len(counted(*question))
+    fewer = [voter for voter in voters if data.draw(st.booleans())]
+    assert len(counted(vouches, stewards, k, fewer)) <= len(counted(*question))
+
+
+def test_one_graph_answers_many_steward_sets_without_remembering_the_last() -> None:
+    graph = FlowGraph([[1, 2], [3], [3], []])
+    first = graph.counted([0], 3, [3, 2, 1, 0], Budget(PLENTY))
+    assert graph.counted([1], 3, [3, 2, 1, 0], Budget(PLENTY)) == [3, 1]
+    assert graph.counted([0], 3, [3, 2, 1, 0], Budget(PLENTY)) == first == [3, 2, 1, 0]
+
+
+def test_a_budget_is_spent_alike_everywhere_and_says_so() -> None:
+    chain = [[key + 1] for key in range(500)] + [[]]
+    generous = Budget(PLENTY)
+    FlowGraph(chain).counted([0], 96, range(501), generous)
+    spent = PLENTY - generous.edges_left
+    FlowGraph(chain).counted([0], 96, range(501), Budget(spent))
+    with pytest.raises(BudgetSpent):
+        FlowGraph(chain).counted([0], 96, range(501), Budget(spent - 1))
+
+
+def test_a_swarm_behind_one_key_is_looked_at_once() -> None:
+    """10,000 made-up keys behind one insider: the work is a few looks at each edge, not one search each."""
+    swarm = [[1], list(range(2, 10_002)), *([] for _ in range(10_000))]
+    budget = Budget(PLENTY)
+    assert len(FlowGraph(swarm).counted([0], 3, range(10_002), budget)) == 4
+    assert PLENTY - budget.edges_left < 100_000
+
+
+@pytest.mark.parametrize("k", [0, 1, 2, 4, 5, 9, 97, 192])
+def test_k_is_three_times_a_small_power_of_two(k: int) -> None:
+    assert not is_capacity(k)
+    with pytest.raises(ValueError, match="K is"):
+        FlowGraph([[]]).counted([0], k, [0], Budget(PLENTY))

@@ -66,18 +66,18 @@ NodeView = RawView | FileView | FolderView | ShardView | SymlinkView
 
 
 def verify_block(cid: Cid, block: bytes | bytearray | memoryview) -> bool:
-    """Whether these bytes are what the CID names. DecodeError if its hash is none that we can check."""
+    """Whether these bytes are what the CID names; a truncated digest never is. DecodeError if its hash is none that we can check."""
     code, at = decode_varint(cid.multihash, 0)
     _, at = decode_varint(cid.multihash, at)
     digest = cid.multihash[at:]
     if len(block) > MAX_BLOCK_BYTES:
         return False
     if code == SHA2_256:
-        return _matches(hashlib.sha256(block).digest(), digest, 32)
+        return hashlib.sha256(block).digest() == digest
     if code == SHA2_512:
-        return _matches(hashlib.sha512(block).digest(), digest, 64)
+        return hashlib.sha512(block).digest() == digest
     if code == BLAKE3:
-        return _matches(blake3(block).digest(), digest, 32)
+        return blake3(block).digest() == digest
     if code == IDENTITY:
         return len(digest) <= MAX_IDENTITY_BYTES and digest == bytes(block)
     raise DecodeError(f"hash function {code:#x} of {cid} cannot be checked here")
@@ -116,11 +116,6 @@ def parse_node(cid: Cid, block: bytes) -> NodeView:
             raise DecodeError(f"a symlink of {len(target)} bytes is over the limit of {MAX_SYMLINK_BYTES}")
         return SymlinkView(target)
     raise DecodeError(f"{cid} is a UnixFS node of type {unixfs.type.name.lower()} that cannot be read")
-
-
-def _matches(hashed: bytes, digest: bytes, length: int) -> bool:
-    """Truncated digests are not taken: a short one could be forged."""
-    return len(digest) == length and hashed == digest
 
 
 def _file_view(cid: Cid, node: PBNode, unixfs: UnixFS) -> FileView:

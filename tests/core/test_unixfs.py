@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from p2pnode.core import unixfs
 from p2pnode.core.cid import RAW, Cid
+from p2pnode.core.dag import FolderView, ShardView, parse_node
 from p2pnode.core.unixfs import EMPTY_LEAF, Block, Built, FileBuilder, build_folder
 from p2pnode.errors import UsageError
 
@@ -56,6 +57,18 @@ def test_an_empty_file_is_one_empty_leaf() -> None:
 def test_a_folder_refuses_impossible_and_repeated_names(names: list[bytes]) -> None:
     with pytest.raises(UsageError, match="cannot be a name"):
         build_folder([(name, Built(EMPTY_LEAF, 0, 0)) for name in names])
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1])
+def test_a_folder_is_sharded_when_its_block_would_exceed_the_limit(over: int) -> None:
+    names = [b"%0150d" % number for number in range(1000)]
+    leaf = Built(EMPTY_LEAF, 0, 0)
+    _, [(_, block)] = build_folder([(name, leaf) for name in names])
+    with mock.patch.object(unixfs, "SHARD_THRESHOLD_BYTES", len(block) - over):
+        root, blocks = build_folder([(name, leaf) for name in names])
+    assert isinstance(parse_node(*blocks[-1]), ShardView if over > 0 else FolderView)
+    assert blocks[-1][0] == root.cid
+    assert root.tsize == sum(len(block) for _, block in blocks)
 
 
 @given(st.permutations([b"b", b"a", b"B", "é".encode(), b"aa"]))

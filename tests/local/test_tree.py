@@ -171,6 +171,15 @@ def test_a_file_that_changes_meanwhile_is_left_out(folder: Path) -> None:
     assert sorted(_told(events)) == sorted(_skeleton_of(events)) == ["a.txt", "nothing"]
 
 
+def test_a_file_that_becomes_shorter_is_left_out(folder: Path) -> None:
+    def shrink(done: int, files: int, reading: str) -> None:
+        if done and reading.endswith("big.bin"):
+            os.truncate(folder / "sub" / "big.bin", LEAF // 2)
+
+    events = list(scan(str(folder), shrink))
+    assert _skipped(events) == {"sub/big.bin": "it became shorter while it was being read"}
+
+
 def test_a_long_file_that_changes_meanwhile_ends_the_scan(folder: Path) -> None:
     with mock.patch.object(tree, "HELD_LEAVES", 1), pytest.raises(ChangedError, match=r"sub/big\.bin.*changed"):
         list(_changing(folder / "sub" / "big.bin", b"more"))

@@ -262,7 +262,7 @@ class Tx(Protocol):
 
     def set_public(self, root: Cid, public: bool) -> None: ...
     def forget_content(self, root: Cid) -> list[str]:
-        """Drop rows that nothing else uses; the owned files to unlink after the commit."""
+        """Drop rows that nothing else uses; the owned files, which the store unlinks itself after the commit."""
         ...
 
     def has(self, cids: Iterable[Cid]) -> set[Cid]: ...
@@ -288,11 +288,15 @@ class Tx(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WantedFile:
-    """A file to be fetched: path relative to the content's base, its size and its leaves (cid, offset, length) in order."""
+    """A file to be fetched: path relative to the content's base, its size and its leaves (cid, offset, length) in order.
+
+    `inline` are (offset, bytes) that interior nodes carry themselves: they fill what the leaves leave open.
+    """
 
     path: str
     size: int
     leaves: tuple[tuple[Cid, int, int], ...]
+    inline: tuple[tuple[int, bytes], ...] = ()
 
 
 class Incoming(Protocol):
@@ -332,9 +336,18 @@ class Store(Protocol):
         ...
 
     async def start_incoming(
-        self, root: Cid, name: str, blocks: Iterable[tuple[Cid, bytes]], files: Sequence[WantedFile]
+        self,
+        root: Cid,
+        name: str,
+        blocks: Iterable[tuple[Cid, bytes]],
+        files: Sequence[WantedFile],
+        *,
+        folders: Sequence[str] = (),
     ) -> Incoming:
-        """Begin or resume fetching `root` into the library folder under `name` (made unique and safe). RefusedError over quota."""
+        """Begin or resume fetching `root` into the library folder under `name` (made unique and safe). RefusedError over quota.
+
+        `folders` are made even when no file lies in them. The content is public: what is fetched is served onward.
+        """
         ...
 
 

@@ -1,0 +1,179 @@
+"""The store as the services see it (ports.Store), over any engine and any file area.
+
+`store.sqlite` opens it on SQLite files and a library folder, `store.memory` wholly in memory: what both do the same stands here.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+from weakref import WeakValueDictionary
+
+import trio
+
+from p2pnode.core.cid import Cid
+from p2pnode.errors import P2pnodeError
+from p2pnode.ports import Content, Incoming, Place, Tx, WallClock, WantedFile
+from p2pnode.store import arrivals, recovery
+from p2pnode.store.addresses import PeerAddresses
+from p2pnode.store.blocks import read_block, read_place
+from p2pnode.store.incoming import Plan, StoreIncoming
+from p2pnode.store.library import FileArea
+from p2pnode.store.providers import ProviderTable
+from p2pnode.store.database import Engine
+from p2pnode.store.tx import SqliteTx
+
+T = TypeVar("T")
+
+VACUUM_PAGES = 20_000
+"""Pages (4 KiB) given back to the disk after one deletion: bounds the pause; the rest follows with the next."""
+
+
+class NodeStore:
+    """ports.Store, with the address book and provider records of the same database. `read_from` reads the bytes at a place."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        area: FileArea,
+        clock: WallClock,
+        *,
+        quota_bytes: int,
+        floor_bytes: int,
+        read_from: Callable[[Place], bytes] = read_place,
+    ) -> None:
+        self.engine = engine
+        self._area = area
+        self._clock = clock
+        self._quota_bytes = quota_bytes
+        self._floor_bytes = floor_bytes
+        self._read_from = read_from
+        self._starting = trio.Lock()
+        self._naming = trio.Lock()
+        self.address_book = PeerAddresses(engine, clock)
+        self.provider_records = ProviderTable(engine)
+        self._arriving: WeakValueDictionary[Cid, StoreIncoming] = WeakValueDictionary()
+
+    async def write(self, work: Callable[[Tx], T], *, durable: bool = True) -> T:
+        freed = False
+
+        def run(connection: sqlite3.Connection) -> T:
+            nonlocal freed
+            tx = self._tx(connection)
+            result = work(tx)
+            freed = tx.freed
+            return result
+
+        result = await self.engine.write(run, durable=durable)
+        if freed:
+            with trio.CancelScope(shield=True):
+                await self._give_back()
+        return result
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        return await self.engine.read(lambda connection: work(self._tx(connection)))
+
+    async def read_block(self, cid: Cid, *, public_only: bool = False) -> bytes | None:
+        return await read_block(self.engine, self._area.root, cid, public_only=public_only, read=self._read_from)
+
+    async def start_incoming(
+        self,
+        root: Cid,
+        name: str,
+        blocks: Iterable[tuple[Cid, bytes]],
+        files: Sequence[WantedFile],
+        *,
+        folders: Sequence[str] = (),
+    ) -> Incoming:
+        request = arrivals.Request.checked(root, name, blocks, files, folders)
+        async with self._starting:
+            complete = await self.read_rows(lambda tx, _: arrivals.finished_copy(tx, root))
+            if complete:
+                return FinishedIncoming(complete)
+            if (running := await self._running(request)) is not None:
+                return running
+            incoming = await self._begin(request)
+            self._arriving[root] = incoming
+        await self._copy_held(incoming)
+        return incoming
+
+    async def _running(self, request: arrivals.Request) -> StoreIncoming | None:
+        """The fetch of this root that somebody holds already, if its rows are still there."""
+        running = self._arriving.get(request.root)
+        if running is None or running.broken or running.plan.files != request.files:
+            return None
+        alive = await self.read_rows(lambda tx, _: any(c.id == running.plan.id for c in tx.contents("partial")))
+        return running if alive else None
+
+    async def _begin(self, request: arrivals.Request) -> StoreIncoming:
+        def plan(tx: SqliteTx, connection: sqlite3.Connection) -> Plan:
+            return arrivals.plan_arrival(tx, connection, request, self._area, self._floor_bytes)
+
+        planned = await self.write_rows(plan)
+        lost = await self.engine.on_disk(lambda: arrivals.prepare(planned, self._area))
+        if lost:
+            await self.engine.write(lambda connection: arrivals.drop_lost(connection, lost))
+            planned = await self.write_rows(plan)
+        return StoreIncoming(planned, self.engine, self._area, self._tx, self._naming)
+
+    async def _copy_held(self, incoming: StoreIncoming) -> None:
+        """Leaves that lie in another content are copied, not fetched: a fetched work rests on nothing but itself."""
+        held = await self.read(lambda tx: tx.has(incoming.missing))
+        for cid in [cid for cid in incoming.missing if cid in held]:
+            try:
+                data = await self.read_block(cid)
+            except P2pnodeError:
+                continue  # changed or unreadable here: then it is fetched
+            if data is not None and len(data) == incoming.plan.wanted[cid].length:
+                await incoming.put_leaf(cid, data)
+
+    async def write_rows(self, work: Callable[[SqliteTx, sqlite3.Connection], T], *, durable: bool = True) -> T:
+        """A transaction for the store's own parts, with the bare connection."""
+        return await self.engine.write(lambda connection: work(self._tx(connection), connection), durable=durable)
+
+    async def read_rows(self, work: Callable[[SqliteTx, sqlite3.Connection], T]) -> T:
+        """A snapshot for the store's own parts."""
+        return await self.engine.read(lambda connection: work(self._tx(connection), connection))
+
+    async def recover(self) -> None:
+        """Take up what a crash cut short; called when the store opens."""
+        await self.write_rows(lambda tx, connection: recovery.recover(tx, connection, self._area))
+        await self._give_back()
+        for name in await self.engine.read(lambda connection: recovery.stray_names(connection, self._area)):
+            await self.engine.on_disk(lambda name=name: self._area.remove_tree(name))  # type: ignore[misc]
+
+    async def _give_back(self) -> None:
+        """After a deletion was committed: unlink its files, give free pages back to the disk."""
+        paths = await self.engine.read(recovery.trash)
+        if paths:
+            await self.engine.on_disk(lambda: self._area.unlink(paths))
+            await self.engine.write(recovery.empty_trash, durable=False)
+        await self.engine.write(_vacuum, durable=False)
+
+    def _tx(self, connection: sqlite3.Connection) -> SqliteTx:
+        return SqliteTx(connection, library=self._area.root, quota_bytes=self._quota_bytes)
+
+
+class FinishedIncoming:
+    """ports.Incoming of a content that lies complete in the library already."""
+
+    def __init__(self, content: Content) -> None:
+        self._content = content
+
+    @property
+    def missing(self) -> list[Cid]:
+        return []
+
+    async def put_leaf(self, cid: Cid, data: bytes) -> None:
+        pass
+
+    async def checkpoint(self) -> None:
+        pass
+
+    async def finish(self) -> Content:
+        return self._content
+
+
+def _vacuum(connection: sqlite3.Connection) -> None:
+    connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()

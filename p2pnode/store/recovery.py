@@ -1,0 +1,47 @@
+"""What a store does when it opens: take up what a crash cut short. It looks at unfinished things only, never at all of them.
+
+Called once by `store.sqlite.open_store`, before anybody else uses the store.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from p2pnode.store.incoming import note_final, settle
+from p2pnode.store.library import FileArea
+from p2pnode.store.paths import INCOMING_PREFIX
+from p2pnode.store.rows import path_of
+from p2pnode.store.tx import SqliteTx
+
+
+def recover(tx: SqliteTx, connection: sqlite3.Connection, area: FileArea) -> None:
+    """Inside one transaction: drop unfinished publishing, complete renames that happened, forget leaves whose files are gone."""
+    for content in tx.contents("building"):
+        tx.drop_content(content.id)
+    partial = connection.execute(
+        "SELECT b.id, b.path, b.final FROM contents c JOIN bases b ON b.content = c.id WHERE c.state = 'partial'"
+    ).fetchall()
+    for base, path, final in partial:
+        if area.exists(path_of(path)):
+            note_final(connection, base, None)
+        elif final is not None and area.exists(path_of(final)):
+            settle(tx, connection, base)
+        else:
+            note_final(connection, base, None)
+            tx.drop_places(base)
+
+
+def stray_names(connection: sqlite3.Connection, area: FileArea) -> list[str]:
+    """Unfinished fetches in the library that no row knows: their content was forgotten."""
+    known = {path_of(path) for (path,) in connection.execute("SELECT path FROM bases WHERE owned = 1")}
+    return [name for name in area.names() if name.startswith(INCOMING_PREFIX) and name not in known]
+
+
+def trash(connection: sqlite3.Connection) -> list[str]:
+    """Files of forgotten contents that may still be on the disk."""
+    return [path_of(path) for (path,) in connection.execute("SELECT path FROM trash")]
+
+
+def empty_trash(connection: sqlite3.Connection) -> None:
+    """Nothing waits for unlinking any more. Also not what could not be unlinked: its name may be taken anew one day."""
+    connection.execute("DELETE FROM trash")

@@ -1,0 +1,119 @@
+"""Records, the circles we are in, and our own sequence numbers, inside one transaction.
+
+The store holds a set: which of two records of one register is kept is `core.registers`' rule and the caller's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from p2pnode.core.ids import CircleId, PublicKey, RecordId
+from p2pnode.core.record import CONTROL_KINDS, Record
+from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of
+
+SECONDS_A_DAY = 86_400
+COUNTER_BITS = 16
+"""Low bits of a sequence number: a counter within its day (design 4.1)."""
+
+_INSERT = """INSERT INTO records (record, circle, kind, control, author, target, seq, created, own, body, sig)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+
+
+class RecordRows(Rows):
+    """The record part of a transaction (ports.Tx)."""
+
+    def record(self, id: RecordId) -> Record | None:
+        row = self._db.execute("SELECT record, sig, body FROM records WHERE record = ?", (id,)).fetchone()
+        return record_of(*row) if row else None
+
+    def put_record(self, record: Record, *, own: bool = False) -> bool:
+        held = self._db.execute("SELECT sig, own FROM records WHERE record = ?", (record.id,)).fetchone()
+        if held is None:
+            self._db.execute(_INSERT, _columns(record, own))
+            return True
+        sig, was_own = min(held[0], record.sig), int(own or held[1])
+        if (sig, was_own) != held:
+            self._db.execute("UPDATE records SET sig = ?, own = ? WHERE record = ?", (sig, was_own, record.id))
+        return False
+
+    def drop_record(self, id: RecordId) -> None:
+        self._db.execute("DELETE FROM records WHERE record = ?", (id,))
+
+    def records(
+        self,
+        circle: CircleId,
+        *,
+        kinds: Sequence[str] = (),
+        author: PublicKey | None = None,
+        target: bytes | None = None,
+    ) -> list[Record]:
+        where, values = ["circle = ?"], [circle, *kinds]
+        if kinds:
+            where.append(f"kind IN ({marks(kinds)})")
+        for column, value in (("author", author), ("target", target)):
+            if value is not None:
+                where.append(f"{column} = ?")
+                values.append(value)
+        rows = self._db.execute(
+            f"SELECT record, sig, body FROM records WHERE {' AND '.join(where)} ORDER BY created, record", values
+        )
+        return [record_of(*row) for row in rows]
+
+    def record_keys(self, circle: CircleId, *, control: bool) -> list[tuple[int, RecordId]]:
+        return self._db.execute(
+            "SELECT created, record FROM records WHERE circle = ? AND control = ? ORDER BY created, record",
+            (circle, int(control)),
+        ).fetchall()
+
+    def find_records(self, low: bytes, high: bytes, *, kinds: Sequence[str] = ()) -> list[Record]:
+        of_kind = f"AND kind IN ({marks(kinds)})" if kinds else ""
+        rows = self._db.execute(
+            f"SELECT record, sig, body FROM records WHERE record BETWEEN ? AND ? {of_kind} ORDER BY record LIMIT ?",
+            (low, high, *kinds, FIND_LIMIT),
+        )
+        return [record_of(*row) for row in rows]
+
+    def find_targets(self, low: bytes, high: bytes, *, kinds: Sequence[str]) -> list[bytes]:
+        rows = self._db.execute(
+            f"""SELECT DISTINCT target FROM records WHERE target BETWEEN ? AND ? AND kind IN ({marks(kinds)})
+            ORDER BY target LIMIT ?""",
+            (low, high, *kinds, FIND_LIMIT),
+        )
+        return [target for (target,) in rows]
+
+    def next_seq(self, author: PublicKey, now: float) -> tuple[int, int]:
+        """Above every number handed out before and every record of the author that is held (a restored backup has lost count)."""
+        used = self._db.execute(
+            "SELECT max(seq) FROM (SELECT seq FROM seqs WHERE author = ?1 UNION ALL SELECT max(seq) FROM records WHERE author = ?1)",
+            (author,),
+        ).fetchone()[0]
+        today = int(now) // SECONDS_A_DAY << COUNTER_BITS
+        seq = today if used is None else max(today, used + 1)
+        self._db.execute("INSERT OR REPLACE INTO seqs VALUES (?, ?)", (author, seq))
+        day = seq >> COUNTER_BITS  # `created` must fall on the day of `seq`, also when the clock says otherwise
+        return seq, max(int(now), day * SECONDS_A_DAY)
+
+    def circles(self) -> list[CircleId]:
+        return [CircleId(id) for (id,) in self._db.execute("SELECT circle FROM circles ORDER BY added, circle")]
+
+    def add_circle(self, circle: CircleId, salt: bytes, now: float) -> None:
+        self._db.execute(
+            "INSERT INTO circles VALUES (?, ?, ?) ON CONFLICT (circle) DO UPDATE SET salt = excluded.salt",
+            (circle, salt, now),
+        )
+
+    def remove_circle(self, circle: CircleId) -> None:
+        self._db.execute("DELETE FROM circles WHERE circle = ?", (circle,))
+        self._db.execute("DELETE FROM records WHERE circle = ? AND own = 0", (circle,))
+
+    def circle_salt(self, circle: CircleId) -> bytes | None:
+        row = self._db.execute("SELECT salt FROM circles WHERE circle = ?", (circle,)).fetchone()
+        return row[0] if row else None
+
+
+def _columns(record: Record, own: bool) -> tuple[object, ...]:
+    control = int(record.kind in CONTROL_KINDS)
+    return (
+        record.id, record.circle, record.kind, control, record.author, record.target,
+        record.seq, record.created, int(own), record.body, record.sig,
+    )  # fmt: skip

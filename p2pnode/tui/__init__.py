@@ -1,1 +1,1 @@
-"""The terminal UI: a Textual application, a client of the control socket like any other."""
+"""The terminal UI: a Textual app and a client of the control socket like any other. It never imports the node itself."""

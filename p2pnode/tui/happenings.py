@@ -1,0 +1,46 @@
+"""Events of the node as sentences, for the Home screen and for short notices. Pure.
+
+An event that no sentence is written for is left out: progress, and what a later daemon may tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from p2pnode.tui.text import clean, marked
+from p2pnode.tui.words import VERDICT_WORDS, Answer, number, plural, short_id, title
+
+
+def sentence(name: str, data: Answer, circles: Mapping[str, str]) -> str:
+    """What happened, in one line; empty when it is not worth one. `circles` gives names to circle ids."""
+    circle = marked(circles.get(str(data.get("circle", "")), "")) or short_id(data.get("circle") or "a circle")
+    if name == "peer.connected":
+        return f"Connected to {short_id(data.get('peer_id', 'a peer'))}"
+    if name == "peer.disconnected":
+        return f"Lost {short_id(data.get('peer_id', 'a peer'))}"
+    if name == "work.published":
+        return f"Published “{title(data)}”"
+    if name == "work.fetched":
+        return f"“{title(data)}” is here, verified and kept"
+    if name == "circle.joined":
+        return f"You are a member of {circle} now"
+    if name == "record.received":
+        return f"{plural(number(data, 'count') or 1, 'new record')} in {circle}"
+    if name == "verdict.changed":
+        return _verdict_changed(data, circle)
+    return ""
+
+
+def _verdict_changed(data: Answer, circle: str) -> str:
+    before, after = (VERDICT_WORDS.get(str(data.get(key)), clean(data.get(key, ""))) for key in ("before", "after"))
+    reason = clean(data.get("reason") or "")
+    return f"{circle}: “{title(data)}” is {after} (was {before})" + (f": {reason}" if reason else "")
+
+
+def style(name: str, data: Answer) -> str:
+    """The style of an event's line."""
+    if name == "verdict.changed":
+        return {"listed": "$text-success", "taken_down": "$text-error", "disputed": "$text-warning"}.get(
+            str(data.get("after")), ""
+        )
+    return "$text-success" if name in ("work.published", "work.fetched", "circle.joined") else "$text-muted"

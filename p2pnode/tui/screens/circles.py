@@ -1,0 +1,270 @@
+"""Circles: those I am in, what each is asked, who is in it, what it lists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, Static
+
+from p2pnode.tui import words
+from p2pnode.tui.actions import Situation, open_question
+from p2pnode.tui.draw import here_mark, styled, tally_bar, verdict_cell
+from p2pnode.tui.links import click
+from p2pnode.tui.page import Page, page_bindings
+from p2pnode.tui.panel import Panel
+from p2pnode.tui.rows import Column, Row, Rows
+from p2pnode.tui.text import clean, marked
+from p2pnode.tui.words import Answer, number
+
+PANES = {"open": ("a", "Asked"), "members": ("m", "Members"), "listed": ("w", "Works")}
+HOPS_SHOWN = "steps from a steward, by vouches"
+
+
+class CirclesPage(Page):
+    NAME = "circles"
+    BINDINGS = page_bindings("circles")
+    WATCHES = ("verdict.changed", "circle.joined", "record.received", "work.published")
+    HELP_TEXT = (
+        "A circle decides together what it lists. a shows what it is asked (v votes), m who is in it, w what it lists. "
+        "In each circle you have another key, so that nothing signed links your circles."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pane = "open"
+        self._shown: Answer | None = None
+        self._wanted = ""
+
+    def body(self) -> Iterator[Widget]:
+        with Horizontal(classes="columns"):
+            circles = Rows(Column("Circle"), Column("asks", 4, right=True), id="circles", about="Your circles.")
+            yield Panel(circles, title="My circles", id="circles-panel")
+            with Vertical(id="circle"):
+                yield Static("", markup=False, id="head")
+                yield Static("", markup=False, id="panes")
+                with ContentSwitcher(initial="open-panel", id="switch"):
+                    yield from self._panels()
+
+    def _panels(self) -> Iterator[Widget]:
+        asked = Rows(
+            Column("Question"),
+            Column("Tally", 10),
+            Column("", 7),
+            Column("Yours", 7),
+            id="open",
+            notes=True,
+            about="What the circle is asked. v votes on it, o opens the work.",
+        )
+        members = Rows(
+            Column("Key", 12),
+            Column(""),
+            Column("steps", 5, right=True),
+            Column("vouches", 7, right=True),
+            id="members",
+            about=f"The roll: steps = {HOPS_SHOWN}. + vouches for somebody, - takes it back.",
+        )
+        listed = Rows(
+            Column("", 1),
+            Column("Title"),
+            Column("By", 14),
+            Column("Verdict", 10),
+            id="listed",
+            about="What the circle decided to list. o opens, g fetches.",
+        )
+        yield Panel(asked, id="open-panel")
+        yield Panel(members, id="members-panel")
+        yield Panel(listed, id="listed-panel")
+
+    def on_mount(self) -> None:
+        self.query_one("#circles", Rows).focus()
+
+    @property
+    def selected_circle(self) -> Answer | None:
+        row = self.query_one("#circles", Rows).selected
+        return row.data if row else None
+
+    def _selected_in(self, pane: str) -> Answer | None:
+        row = self.query_one(f"#{pane}", Rows).selected if self.pane == pane and self._shown else None
+        return row.data if row else None
+
+    def situation(self) -> Situation:
+        proposal, work = self._selected_in("open"), self._selected_in("listed")
+        work = work or (proposal if proposal and proposal.get("work") else None)
+        return self.base_situation(
+            circle=self.selected_circle,
+            member=self._selected_in("members"),
+            proposal=proposal or open_question(work, frozenset(self.node_app.my_circles)),
+            work=work,
+        )
+
+    def choose(self, circle: str) -> None:
+        """Select a circle as soon as it is in the list."""
+        self._wanted = circle
+
+    async def load(self) -> None:
+        panel = self.query_one("#circles-panel", Panel)
+        if (answer := await self.ask(panel, "circle.list")) is None:
+            return
+        circles = words.items(answer)
+        rows = self.query_one("#circles", Rows)
+        rows.refill(circle_row(circle) for circle in circles)
+        if self._wanted and rows.select(self._wanted):
+            self._wanted = ""
+        if circles:
+            panel.filled()
+            await self._load_circle()
+        else:
+            panel.empty("You are in no circle.", "circle.create", "circle.join")
+            self._show_none()
+
+    async def _load_circle(self) -> None:
+        circle = self.selected_circle
+        panel = self.query_one(f"#{self.pane}-panel", Panel)
+        if circle is None:
+            return
+        if self._shown is None or self._shown.get("circle") != circle["circle"]:
+            for pane in PANES:
+                self.query_one(f"#{pane}-panel", Panel).state = "loading"
+        answer = await self.ask(panel, "circle.show", {"circle": circle["circle"]})
+        if answer is not None:
+            self._shown = answer
+            self._show(answer)
+
+    def _show_none(self) -> None:
+        self._shown = None
+        self.query_one("#head", Static).update(
+            Content(
+                "A circle is a community that decides together which works are good. Start one, and invite others to it."
+            )
+        )
+        self.query_one("#panes", Static).update("")
+        for pane in PANES:
+            self.query_one(f"#{pane}-panel", Panel).empty("Nothing here without a circle.")
+
+    def _show(self, circle: Answer) -> None:
+        self.query_one("#head", Static).update(circle_head(circle))
+        now = self.node_app.clock()
+        asked, roll, listed = (words.items(circle, key) for key in ("open", "roll", "listed"))
+        self._fill(
+            "open",
+            [proposal_row(p, now) for p in asked],
+            "Nobody asks this circle anything. Open a work and press l to propose it.",
+            "go.library",
+            "go.search",
+        )
+        self._fill("members", [member_row(m) for m in roll], "Nobody is in it yet.", "circle.invite")
+        self._fill(
+            "listed",
+            [listed_row(w) for w in listed],
+            "It lists no work yet. Publish one in it, or propose one with l.",
+            "work.publish",
+        )
+        self._show_panes()
+        self.draw_chrome()
+
+    def _fill(self, pane: str, rows: list[Row], why_empty: str, *actions: str) -> None:
+        self.query_one(f"#{pane}", Rows).refill(rows)
+        panel = self.query_one(f"#{pane}-panel", Panel)
+        if rows:
+            panel.filled()
+        else:
+            panel.empty(why_empty, *actions)
+
+    def _show_panes(self) -> None:
+        tabs = []
+        for pane, (key, name) in PANES.items():
+            count = len(self.query_one(f"#{pane}", Rows).rows)
+            style = "$text on $primary bold" if pane == self.pane else "$text-muted"
+            tabs.append(styled(f" {key} {name} {count} ", style).stylize(click(f"pane.{pane}")))
+        self.query_one("#panes", Static).update(Content(" ").join(tabs))
+
+    def show_pane(self, pane: str) -> None:
+        self.pane = pane
+        self.query_one(ContentSwitcher).current = f"{pane}-panel"
+        if self._shown is not None:
+            self._show_panes()
+        self.query_one(f"#{pane}", Rows).focus()
+        self.draw_chrome()
+
+    def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
+        super().on_rows_highlighted(event)
+        row = event.row
+        if event.rows.id == "circles" and row and row.key != (self._shown or {}).get("circle"):
+            self.run_worker(self._load_circle(), group="load", exclusive=True)
+
+    def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        if event.rows.id == "circles":
+            self.show_pane(self.pane)
+        elif event.rows.id == "members":
+            self.node_app.say("Nothing to open here: + vouches for this key, - takes your vouch back.")
+        else:
+            super().on_rows_chosen(event)
+
+
+def circle_head(circle: Answer) -> Content:
+    """Name, purpose, and my key in it."""
+    provisional = "not all records are here yet" if circle.get("provisional") else ""
+    parts = [
+        words.plural(number(circle, "members"), "member"),
+        f"you are {words.short_id(circle.get('me') or '')}" if circle.get("me") else "",
+        provisional,
+    ]
+    name = marked(circle.get("name") or "") or words.short_id(circle.get("circle", ""))
+    purpose = clean(circle.get("purpose") or "") or "no purpose given"
+    return Content.assemble((name, "bold"), f"  {purpose}", "\n", (" · ".join(filter(None, parts)), "$text-muted"))
+
+
+def circle_row(circle: Answer) -> Row:
+    """One of my circles; one that still waits to be let in says so."""
+    name = marked(circle.get("name") or "") or words.short_id(circle.get("circle", ""))
+    waiting = circle.get("state") == "waiting"
+    asks = number(circle, "proposals")
+    cells = (
+        Content.assemble(name, ("  waiting", "$text-warning") if waiting else ""),
+        styled(str(asks) if asks else "", "$text-accent"),
+    )
+    return Row(str(circle.get("circle", "")), cells, data=circle)
+
+
+def proposal_row(proposal: Answer, now: float) -> Row:
+    """A question to the circle, and below it what it still needs."""
+    approve, reject = number(proposal, "approve"), number(proposal, "reject")
+    mine = clean(proposal.get("mine") or "")
+    cells = (
+        Content(words.proposal_question(proposal)),
+        tally_bar(approve, reject, 10),
+        Content(f"{approve} : {reject}"),
+        styled(mine or "–", "" if mine else "$text-accent"),
+    )
+    parts = [
+        clean(proposal.get("needs") or ""),
+        f"asked {words.ago(proposal.get('opened'), now)}",
+        f"by {words.short_id(proposal.get('by') or '')}",
+    ]
+    return Row(str(proposal.get("proposal", "")), cells, Content(" · ".join(filter(None, parts))), proposal)
+
+
+def member_row(member: Answer) -> Row:
+    """A key on the roll."""
+    notes = ["you" if member.get("me") else "", "steward" if member.get("steward") else ""]
+    cells = (
+        Content(words.short_id(member.get("key", ""))),
+        styled(", ".join(filter(None, notes)), "$text-accent"),
+        Content(str(number(member, "hops"))),
+        Content(str(number(member, "vouched_by"))),
+    )
+    return Row(str(member.get("key", "")), cells, data=member)
+
+
+def listed_row(work: Answer) -> Row:
+    """A work the circle lists."""
+    cells = (
+        here_mark(work),
+        Content(words.title(work)),
+        styled(words.creators(work, most=1), "$text-muted"),
+        verdict_cell(work),
+    )
+    return Row(str(work.get("work", "")), cells, data=work)

@@ -1,0 +1,80 @@
+"""Library: the works on this node's shelf, one's own and those it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from p2pnode.tui import words
+from p2pnode.tui.actions import Situation, open_question
+from p2pnode.tui.draw import side, styled, verdict_cell
+from p2pnode.tui.page import Page, page_bindings
+from p2pnode.tui.panel import Panel
+from p2pnode.tui.rows import Column, Row, Rows
+from p2pnode.tui.text import clean
+from p2pnode.tui.words import Answer
+
+COLUMNS = (Column("Title"), Column("By", 16), Column("State", 12), Column("Size", 9, right=True), Column("Verdict", 10))
+_STATE_STYLES = {"own": "$text-accent", "kept": "$text-success"}
+
+
+class LibraryPage(Page):
+    NAME = "library"
+    BINDINGS = page_bindings("library")
+    WATCHES = ("work.published", "work.fetched", "verdict.changed", "record.received")
+    HELP_TEXT = "The works you published (yours) and fetched (kept), and those that others told you of."
+
+    def body(self) -> Iterator[Widget]:
+        with Horizontal(classes="columns"):
+            yield Panel(Rows(*COLUMNS, id="works", about="Enter opens a work."), title="Library", id="works-panel")
+            with VerticalScroll(classes="side", can_focus=False):
+                yield Static("", markup=False, id="detail")
+
+    def on_mount(self) -> None:
+        self.query_one(Rows).focus()
+
+    @property
+    def selected(self) -> Answer | None:
+        row = self.query_one("#works", Rows).selected
+        return row.data if row else None
+
+    def situation(self) -> Situation:
+        mine = frozenset(self.node_app.my_circles)
+        return self.base_situation(work=self.selected, proposal=open_question(self.selected, mine))
+
+    async def load(self) -> None:
+        panel = self.query_one("#works-panel", Panel)
+        if (answer := await self.ask(panel, "work.list")) is None:
+            return
+        works = words.items(answer)
+        self.query_one("#works", Rows).refill(library_row(work) for work in works)
+        if works:
+            panel.filled()
+        else:
+            panel.empty("Your library is empty: nothing published, nothing fetched.", "work.publish", "go.search")
+        self._show_side()
+
+    def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
+        super().on_rows_highlighted(event)
+        self._show_side()
+
+    def _show_side(self) -> None:
+        self.query_one("#detail", Static).update(side(self.selected))
+
+
+def library_row(work: Answer) -> Row:
+    """A work on the shelf."""
+    state = str(work.get("state", ""))
+    private = ", private" if work.get("private") else ""
+    cells = (
+        Content(words.title(work)),
+        styled(words.creators(work, most=1), "$text-muted"),
+        styled(words.WORK_STATES.get(state, clean(state)) + private, _STATE_STYLES.get(state, "$text-muted")),
+        Content(words.size(work.get("bytes"))),
+        verdict_cell(work),
+    )
+    return Row(str(work.get("work", "")), cells, data=work)

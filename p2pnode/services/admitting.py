@@ -1,0 +1,133 @@
+"""The one door from inside: a batch of verified records meets a circle's set in one transaction.
+
+Takes what the rules of `core.admission` and `core.registers` let in, in an order that does not matter, and says what changed. It
+touches the transaction and its own counts, never the memory of the node: a transaction may still fail. Called by
+`services.admission` only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from p2pnode.core.admission import Caps, adopted_among, beyond_caps, introduces, is_early, is_genesis
+from p2pnode.core.charter import Charter
+from p2pnode.core.ids import CircleId, PublicKey, RecordId
+from p2pnode.core.quarantine import Quarantine
+from p2pnode.core.record import CHARTER, MANIFEST, VOUCH, Record
+from p2pnode.core.records import SECONDS_A_DAY
+from p2pnode.core.registers import is_register, merge
+from p2pnode.core.verdict import CircleView
+from p2pnode.ports import Tx
+from p2pnode.services.circle_set import introduced, read_known
+
+OnManifest = Callable[[Tx, Record], None]
+"""Called inside the transaction for every new manifest of a circle: the catalogue follows the records."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a transaction did to one circle; `known` are its known authors afterwards."""
+
+    circle: CircleId
+    known: frozenset[PublicKey]
+    added: dict[RecordId, Record] = field(default_factory=dict)
+    dropped: dict[RecordId, Record] = field(default_factory=dict)
+    stale: int = 0
+    waiting: dict[RecordId, Record] = field(default_factory=dict)
+    taken_in: list[RecordId] = field(default_factory=list)
+    """Records that came out of the quarantine."""
+
+
+class Admitting:
+    """One batch in one transaction."""
+
+    def __init__(
+        self, tx: Tx, circle: CircleId, known: frozenset[PublicKey], now: float, *, caps: Caps, own: bool
+    ) -> None:
+        self._tx, self._now, self._caps, self._own = tx, now, caps, own
+        self.batch = Batch(circle, known)
+
+    def admit(self, records: Iterable[Record], quarantine: Quarantine, on_manifest: OnManifest) -> Batch:
+        """Take in what may come in, and what waited in the quarantine for exactly this."""
+        batch = self.batch
+        pool = {record.id: record for record in records}
+        while ready := [record for record in pool.values() if self._may_enter(record)]:
+            for record in ready:
+                del pool[record.id]
+                self._keep(record)
+            newly_known = introduced(ready) - batch.known
+            batch.known |= newly_known
+            for record in quarantine.of(batch.circle, newly_known):
+                pool.setdefault(record.id, record)
+        batch.waiting = pool
+        self._apply_caps()
+        batch.taken_in = [id for id in batch.added if id in quarantine]
+        for record in batch.added.values():
+            if record.kind == MANIFEST:
+                on_manifest(self._tx, record)
+        return batch
+
+    def _may_enter(self, record: Record) -> bool:
+        known = record.author in self.batch.known or is_genesis(record, self.batch.circle)
+        return known and not is_early(record, self._now)
+
+    def _keep(self, record: Record) -> None:
+        tx, batch = self._tx, self.batch
+        if tx.record(record.id) is not None:
+            tx.put_record(record, own=self._own)  # the smaller of two valid signatures stays
+            return
+        if is_register(record):
+            held = tx.records(batch.circle, kinds=(record.kind,), author=record.author, target=record.target)
+            change = merge(held, record)
+            if record not in change.keep:
+                batch.stale += 1
+                return
+            for old in change.drop:
+                self._drop(old)
+        tx.put_record(record, own=self._own)
+        batch.added[record.id] = record
+        batch.dropped.pop(record.id, None)
+
+    def _drop(self, record: Record) -> None:
+        self._tx.drop_record(record.id)
+        if self.batch.added.pop(record.id, None) is None:
+            self.batch.dropped[record.id] = record
+
+    def _apply_caps(self) -> None:
+        """Authors who wrote too much lose the same records everywhere; whom only those introduced is unknown again."""
+        introductions_lost = False
+        for author in {record.author for record in self.batch.added.values()}:
+            for record in self._beyond_caps(author):
+                self._drop(record)
+                introductions_lost |= bool(introduces(record))
+        if introductions_lost:
+            self._forget_unknown()
+
+    def _beyond_caps(self, author: PublicKey) -> list[Record]:
+        held = self._tx.records(self.batch.circle, author=author)
+        dropped = beyond_caps(held, self.batch.circle, caps=self._caps)
+        if not any(not is_register(record) for record in dropped):
+            return dropped
+        adopted = self._adopted(held)  # a whole tally: only for those who wrote more than the cap
+        return beyond_caps(held, self.batch.circle, adopted=adopted, caps=self._caps)
+
+    def _adopted(self, records: Sequence[Record]) -> Collection[RecordId]:
+        genesis = self._tx.record(RecordId(self.batch.circle))
+        if genesis is None or genesis.kind != CHARTER:
+            return ()
+        day = int(self._now) // SECONDS_A_DAY
+        view = CircleView(Charter.of(genesis), self._tx.records(self.batch.circle), day)
+        return adopted_among(records, view)
+
+    def _forget_unknown(self) -> None:
+        circle = self.batch.circle
+        while True:
+            known = read_known(self._tx, circle)
+            strangers = [record for record in self._tx.records(circle) if record.author not in known]
+            for record in strangers:
+                self._drop(record)
+                self.batch.waiting[record.id] = record
+            if not any(record.kind in (CHARTER, VOUCH) for record in strangers):
+                break
+        self.batch.known = known

@@ -1,0 +1,209 @@
+"""The journey "search": local hits at once, then connected peers, then strangers found through the DHT by the words.
+
+One hop only: whoever is asked answers from its own catalogue. Signatures are checked before a hit is shown. Everything ends at
+the caller's time limit; an answer that came before stays. What is searched is visible to those asked (see the threat model).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import trio
+
+from p2pnode.core.ids import PeerId, WorkId
+from p2pnode.core.manifest import Manifest
+from p2pnode.core.record import Record
+from p2pnode.core.search_messages import (
+    PROTOCOL,
+    QUESTION_BYTES,
+    Question,
+    decode_answer,
+    decode_question,
+    encode_answer,
+    encode_question,
+)
+from p2pnode.core.words import query_words, word_key
+from p2pnode.errors import DecodeError, NetworkError, PeerError
+from p2pnode.limits import SEARCH_ANSWER_BYTES, SEARCH_HITS, SEARCH_PEERS, WORDS_PER_WORK
+from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock, Work
+from p2pnode.services.catalogue import hit, put_manifest, verdicts, work_id
+from p2pnode.services.framing import receive_frame, send_frame
+from p2pnode.services.rates import TokenBuckets
+from p2pnode.services.views import Views
+
+ASK_TIMEOUT_S = 4.0
+"""Seconds for one peer's answer: a slow peer must not use up the whole search."""
+QUESTIONS_PER_S, QUESTION_BURST = 5.0, 20
+"""Questions that one peer may ask us: somebody types; a crawler waits."""
+HEARD_FROM_WORKS = 2000
+"""Works for which we remember who answered with them, so that a fetch can begin at once."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """One search: who was asked, what was found, and whom to tell."""
+
+    question: Question
+    tell: Callable[[Work, int], Awaitable[None]]
+    asked: set[PeerId] = field(default_factory=set)
+    answered: int = 0
+    found: dict[WorkId, set[PeerId]] = field(default_factory=dict)
+
+
+class Search:
+    """Asking and answering. `members_first` orders peers so that those of our circles are asked before others."""
+
+    def __init__(
+        self,
+        store: Store,
+        network: Network,
+        views: Views,
+        clock: WallClock,
+        members_first: Callable[[Iterable[PeerId]], list[PeerId]],
+    ) -> None:
+        self._store, self._network, self._views, self._clock = store, network, views, clock
+        self._members_first = members_first
+        self._buckets = TokenBuckets(QUESTIONS_PER_S, QUESTION_BURST)
+        self._heard_from: dict[WorkId, set[PeerId]] = {}
+
+    def start(self) -> None:
+        """Answer others from now on."""
+        self._network.serve(PROTOCOL, self._answer, streams_per_peer=4)
+
+    def heard_from(self, work: WorkId) -> list[PeerId]:
+        """Peers that answered a search with this work."""
+        return sorted(self._heard_from.get(work, ()))
+
+    async def run(
+        self, text: str, *, local: bool, timeout_s: float, on_hit: Callable[[Json], None], limit: int = SEARCH_HITS
+    ) -> Json:
+        """Search; `on_hit` gets each work once as it comes (again when more peers have it). The final list is the result."""
+        hits: dict[WorkId, Json] = {}
+        works = await self._store.read(lambda tx: tx.search(text, limit=limit))
+        shown = [work for work in works if local or work.state != "heard"]
+        said = await verdicts(self._store, self._views, [work.id for work in shown])
+        for work in shown:
+            hits[work.id] = hit(work, said[work.id], local=work.state != "heard")
+            on_hit(hits[work.id])
+
+        async def tell(work: Work, providers: int) -> None:
+            known = hits.get(work.id)
+            if known is None and len(hits) >= limit:
+                return
+            mine = known is not None and known["local"]
+            said = await verdicts(self._store, self._views, [work.id])
+            hits[work.id] = hit(work, said[work.id], local=mine, providers=providers + mine)
+            on_hit(hits[work.id])
+
+        running = _Running(Question(text=text), tell)
+        if not local and text.strip():
+            with trio.move_on_after(timeout_s):
+                await self._ask_everybody(running, [word_key(word) for word in query_words(text)[:WORDS_PER_WORK]])
+        return {"items": list(hits.values()), "asked": len(running.asked), "answered": running.answered}
+
+    async def find_work(self, work: WorkId, *, timeout_s: float) -> Work | None:
+        """The manifest of a work that is known by its id alone: from peers, and from who provides that id in the DHT."""
+        found: list[Work] = []
+
+        async def tell(row: Work, providers: int) -> None:
+            found.append(row)
+            scope.cancel()
+
+        with trio.move_on_after(timeout_s) as scope:
+            await self._ask_everybody(_Running(Question(work=work), tell), [bytes(work)])
+        return found[0] if found else None
+
+    async def _ask_everybody(self, running: _Running, keys: list[bytes]) -> None:
+        async with trio.open_nursery() as nursery:
+            connected = [p.peer for p in self._network.peers() if PROTOCOL in p.protocols]
+            self._ask_some(nursery, running, self._members_first(connected))
+            for key in keys:
+                nursery.start_soon(self._ask_providers, nursery, running, key)
+
+    async def _ask_providers(self, nursery: trio.Nursery, running: _Running, key: bytes) -> None:
+        try:
+            peers = await self._network.find_providers(key, limit=SEARCH_PEERS)
+        except NetworkError:
+            return  # the DHT is a hint: connected peers were asked already
+        self._ask_some(nursery, running, peers)
+
+    def _ask_some(self, nursery: trio.Nursery, running: _Running, peers: Iterable[PeerId]) -> None:
+        for peer in peers:
+            if peer not in running.asked and len(running.asked) < 2 * SEARCH_PEERS:
+                running.asked.add(peer)
+                nursery.start_soon(self._ask, running, peer)
+
+    async def _ask(self, running: _Running, peer: PeerId) -> None:
+        try:
+            with trio.fail_after(ASK_TIMEOUT_S):
+                manifests = await self._exchange(peer, running.question)
+        except (NetworkError, trio.TooSlowError):
+            return
+        except DecodeError as error:
+            self._network.penalise(peer, 25, f"search answer: {error.message}")
+            return
+        running.answered += 1
+        for record in manifests:
+            if matches(running.question, record):
+                await self._found(running, peer, record)
+
+    async def _exchange(self, peer: PeerId, question: Question) -> list[Record]:
+        stream = await self._network.open_stream(peer, PROTOCOL, timeout_s=ASK_TIMEOUT_S)
+        try:
+            await send_frame(stream, encode_question(question))
+            answer = await receive_frame(stream, SEARCH_ANSWER_BYTES)
+        finally:
+            await stream.aclose()
+        if answer is None:
+            raise PeerError("no answer")
+        return list(decode_answer(answer))
+
+    async def _found(self, running: _Running, peer: PeerId, record: Record) -> None:
+        now = self._clock()
+        row = await self._store.write(
+            lambda tx: put_manifest(tx, record, state="heard", private=False, added=now), durable=False
+        )
+        sources = self._heard_from.pop(row.id, set()) | {peer}
+        self._heard_from[row.id] = sources
+        while len(self._heard_from) > HEARD_FROM_WORKS:
+            self._heard_from.pop(next(iter(self._heard_from)))
+        running.found.setdefault(row.id, set()).add(peer)
+        await running.tell(row, len(running.found[row.id]))
+
+    async def _answer(self, stream: Stream) -> None:
+        if not self._buckets.take(stream.peer):
+            raise PeerError("asks more often than anybody types")
+        with trio.fail_after(ASK_TIMEOUT_S):
+            data = await receive_frame(stream, QUESTION_BYTES)
+            if data is None:
+                return
+            question = decode_question(data)
+            works = await self._store.read(lambda tx: _held(tx, question))
+            await send_frame(stream, encode_answer(work.manifest for work in works))
+            await stream.send_eof()
+
+
+def _held(tx: Tx, question: Question) -> list[Work]:
+    """Public works that we hold: one hop only, what we merely heard of is not passed on."""
+    if question.work is not None:
+        work = tx.work(question.work)
+        return [work] if work and work.state != "heard" and not work.private else []
+    return [work for work in tx.search(question.text, limit=question.limit, public_only=True) if work.state != "heard"]
+
+
+def matches(question: Question, record: Record) -> bool:
+    """Whether a manifest answers the question: what does not is dropped, whoever sent it."""
+    if question.work is not None:
+        return work_id(record) == question.work
+    manifest = Manifest.of(record)
+    text = " ".join([manifest.title, manifest.summary, *(c.name for c in manifest.creators), *manifest.tags])
+    held = _folded(text)
+    return all(any(word.startswith(wanted) for word in held) for wanted in _folded(question.text))
+
+
+def _folded(text: str) -> list[str]:
+    """Words without accents, as the full-text index has them: who typed `cafe` finds `Café`."""
+    decomposed = unicodedata.normalize("NFKD", text)
+    return query_words("".join(c for c in decomposed if not unicodedata.combining(c)))

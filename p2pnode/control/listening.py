@@ -37,6 +37,8 @@ class Listening:
         self.home = home
         self.listener = listener
         self.endpoint = endpoint
+        self.served = False
+        """Set by the server, which then closes the socket itself: closing it under an event loop would confuse that."""
 
     @property
     def token(self) -> str | None:
@@ -45,7 +47,8 @@ class Listening:
 
     def close(self) -> None:
         """No new clients; the names vanish. May be called twice."""
-        self.listener.close()
+        if not self.served:
+            self.listener.close()
         if _is_same(self.home, self.endpoint):
             self.home.control.unlink(missing_ok=True)
         if isinstance(self.endpoint, UnixEndpoint):

@@ -55,7 +55,8 @@ async def serve(
     *,
     task_status: TaskStatus = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer clients until cancelled; answers that are ready by then are still delivered. `listening` stays the caller's to close."""
+    """Answer clients until cancelled; answers that are ready by then are still delivered. The
+    caller closes `listening` when no new clients shall come; the socket itself is closed here."""
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening.listener))
     clients: set[_Session] = set()
 
@@ -73,8 +74,10 @@ async def serve(
             finally:
                 clients.discard(session)
 
+    listening.served = True
     task_status.started()
-    await trio.serve_listeners(talk, [listener])
+    async with listener:
+        await trio.serve_listeners(talk, [listener])
 
 
 class _Session:

@@ -1,0 +1,255 @@
+"""Commands about deciding together: circle, vouch, unvouch, propose, proposals, vote, explain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
+from p2pnode.cli.commands import Command, Group
+from p2pnode.cli.output import paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
+from p2pnode.cli.questions import print_explanation, print_proposals
+from p2pnode.core.text import marked, safe
+
+COMPLAINTS = ("licence", "corrupt", "duplicate", "metadata", "harmful", "off_topic")
+CHOICES = ("approve", "reject", "abstain")
+LISTED_SHOWN = 20
+
+
+@click.group(cls=Group)
+def circle() -> None:
+    """Circles: communities that decide together what is good."""
+
+
+@circle.command()
+@click.argument("name")
+@click.option("--purpose", help="What the circle is for, in a sentence.")
+@click.pass_obj
+def create(call: Call, name: str, purpose: str | None) -> None:
+    """Start a circle with yourself as its first steward."""
+    answer = call.ask("circle.create", {"name": name} | ({"purpose": purpose} if purpose else {}))
+    if call.json:
+        print_json(answer)
+    else:
+        print_pairs([("circle", answer.get("circle"))])
+        print("Invite somebody with: p2pnode circle invite " + short_id(answer.get("circle")))
+
+
+@circle.command("list")
+@click.pass_obj
+def list_circles(call: Call) -> None:
+    """List the circles you are in."""
+    items = call.items("circle.list")
+    if call.json:
+        print_json_lines(items)
+    elif not items:
+        print("You are in no circle. Start one with: p2pnode circle create NAME")
+    else:
+        print_table(
+            ["CIRCLE", "STATE", "MEMBERS", "WORKS", "PROPOSALS", "NAME"],
+            [
+                [
+                    short_id(item.get("circle")),
+                    *(str(item.get(name, "")) for name in ("state", "members", "works", "proposals", "name")),
+                ]
+                for item in items
+            ],
+            flexible=5,
+        )
+
+
+@circle.command("show")
+@click.argument("circle")
+@click.pass_obj
+def show_circle(call: Call, circle: str) -> None:
+    """Show a circle: its roll, what it lists, what is being decided."""
+    answer = call.ask("circle.show", {"circle": circle})
+    if call.json:
+        print_json(answer)
+    else:
+        _print_circle(answer)
+
+
+def _print_circle(answer: dict[str, Any]) -> None:
+    print(paint(marked(str(answer.get("name"))), "bold"))
+    print_pairs(
+        [
+            ("circle", answer.get("circle")),
+            ("purpose", answer.get("purpose")),
+            ("you are", answer.get("me")),
+            ("members", answer.get("members")),
+            ("works", answer.get("works")),
+            ("proposals", answer.get("proposals")),
+            ("still syncing", "yes: these numbers may change" if answer.get("provisional") else ""),
+        ]
+    )
+    if answer.get("roll"):
+        print()
+        print_table(
+            ["MEMBER", "HOPS", "VOUCHED BY", ""],
+            [
+                [
+                    short_id(member.get("key")),
+                    str(member.get("hops", "")),
+                    str(member.get("vouched_by", "")),
+                    ", ".join(
+                        word for word, told in (("steward", member.get("steward")), ("you", member.get("me"))) if told
+                    ),
+                ]
+                for member in answer["roll"]
+            ],
+            flexible=3,
+        )
+    if answer.get("open"):
+        print()
+        print_proposals(answer["open"])
+    if answer.get("listed"):
+        print()
+        print_table(
+            ["WORK", "TITLE"],
+            [[short_id(hit.get("work")), str(hit.get("title"))] for hit in answer["listed"][:LISTED_SHOWN]],
+            flexible=1,
+        )
+
+
+@circle.command()
+@click.argument("circle")
+@click.pass_obj
+def invite(call: Call, circle: str) -> None:
+    """Make an invite: a link for one person, good for one use; it vouches for whoever comes with it."""
+    answer = call.ask("circle.invite", {"circle": circle})
+    if call.json:
+        print_json(answer)
+    else:
+        print(safe(str(answer.get("invite"))))
+
+
+@circle.command()
+@click.argument("invite")
+@click.pass_obj
+def join(call: Call, invite: str) -> None:
+    """Join a circle with an invite. While the one who invited is not online the node waits, and tries again by itself."""
+    answer = call.ask("circle.join", {"invite": invite}, timeout_s=NETWORK_TIMEOUT_S)
+    if call.json:
+        print_json(answer)
+    else:
+        print_pairs(
+            [("circle", answer.get("circle")), ("state", answer.get("state")), ("reason", answer.get("reason"))]
+        )
+
+
+@circle.command()
+@click.argument("circle")
+@click.pass_obj
+def leave(call: Call, circle: str) -> None:
+    """Leave a circle: this node forgets its records. What you signed there stays with the others."""
+    answer = call.ask("circle.leave", {"circle": circle})
+    if call.json:
+        print_json(answer)
+    else:
+        print("You have left the circle.")
+
+
+def _vouch(call: Call, method: str, circle: str, key: str) -> None:
+    answer = call.ask(method, {"circle": circle, "key": key})
+    if call.json:
+        print_json(answer)
+    else:
+        print_pairs([("record", answer.get("record"))])
+
+
+@click.command(cls=Command)
+@click.argument("circle")
+@click.argument("key")
+@click.pass_obj
+def vouch(call: Call, circle: str, key: str) -> None:
+    """Say, signed by your name in the circle, that you know KEY to be a distinct person."""
+    _vouch(call, "vouch.give", circle, key)
+
+
+@click.command(cls=Command)
+@click.argument("circle")
+@click.argument("key")
+@click.pass_obj
+def unvouch(call: Call, circle: str, key: str) -> None:
+    """Take back that you vouched for KEY."""
+    _vouch(call, "vouch.revoke", circle, key)
+
+
+@click.group(cls=Group)
+def propose() -> None:
+    """Put a question to a circle: list a work, or complain about one."""
+
+
+def _propose(call: Call, params: dict[str, Any]) -> None:
+    answer = call.ask("proposal.open", {name: value for name, value in params.items() if value is not None})
+    if call.json:
+        print_json(answer)
+    else:
+        print_pairs([("proposal", answer.get("proposal"))])
+
+
+@propose.command("list")
+@click.argument("circle")
+@click.argument("work")
+@click.option("--reason", help="Why the circle should list it.")
+@click.pass_obj
+def propose_list(call: Call, circle: str, work: str, reason: str | None) -> None:
+    """Propose that the circle lists the work."""
+    _propose(call, {"class": "list", "circle": circle, "work": work, "reason": reason})
+
+
+@propose.command("flag")
+@click.argument("circle")
+@click.argument("work")
+@click.option("--class", "complaint", type=click.Choice(COMPLAINTS), required=True, help="What is wrong with it.")
+@click.option("--reason", required=True, help="Why, for the others to judge.")
+@click.pass_obj
+def propose_flag(call: Call, circle: str, work: str, complaint: str, reason: str) -> None:
+    """Complain about a work before the circle."""
+    _propose(call, {"class": "flag", "circle": circle, "work": work, "complaint": complaint, "reason": reason})
+
+
+@click.command(cls=Command)
+@click.option("--circle", help="Only this circle's.")
+@click.pass_obj
+def proposals(call: Call, circle: str | None) -> None:
+    """List the proposals of your circles."""
+    items = call.items("proposal.list", {"circle": circle} if circle else {})
+    if call.json:
+        print_json_lines(items)
+    elif not items:
+        print("There are no proposals. Make one with: p2pnode propose list CIRCLE WORK")
+    else:
+        print_proposals(items)
+        print(plural(len(items), "proposal"))
+
+
+@click.command(cls=Command)
+@click.argument("proposal")
+@click.argument("choice", type=click.Choice(CHOICES))
+@click.option("--reason", help="Why; everybody in the circle can read it.")
+@click.pass_obj
+def vote(call: Call, proposal: str, choice: str, reason: str | None) -> None:
+    """Cast your ballot on a proposal, signed by your name in its circle; a later one replaces it."""
+    answer = call.ask("ballot.cast", {"proposal": proposal, "choice": choice} | ({"reason": reason} if reason else {}))
+    if call.json:
+        print_json(answer)
+    else:
+        print_pairs(
+            [(name.replace("_", " "), answer.get(name)) for name in ("ballot", "proposal", "choice", "signed_as")]
+        )
+
+
+@click.command(cls=Command)
+@click.argument("id", metavar="WORK|PROPOSAL")
+@click.option("--circle", help="As this circle sees it.")
+@click.pass_obj
+def explain(call: Call, id: str, circle: str | None) -> None:
+    """Explain a verdict: who counts, what they chose, and what would change it."""
+    answer = call.ask("verdict.explain", {"id": id} | ({"circle": circle} if circle else {}))
+    if call.json:
+        print_json(answer, sort_keys=True)  # the verdict is the same bytes on every node
+    else:
+        print_explanation(answer)

@@ -71,9 +71,9 @@ def _dials() -> trio.CapacityLimiter:
 def _in_words(address: str, error: BaseException) -> str:
     chain = list(_causes(error))
     text = " ".join(str(part) for part in chain)
-    if "mismatch" in text:
-        actual = re.search(r"got (?:remote_peer_id=)?(\w{40,})", text)
-        return f"another node answers at {address}" + (f": {actual[1]}" if actual else "")
+    actual = re.search(r"remote_peer_id_from_pubkey=(\w+)", text)  # security/noise/patterns.py:348
+    if actual:
+        return f"another node answers at {address}: {actual[1]}"
     if any(isinstance(part, ConnectionRefusedError) for part in chain):
         return f"connection refused at {address}: nothing listens there"
     if any(isinstance(part, socket.gaierror) for part in chain) or "resolve" in text:

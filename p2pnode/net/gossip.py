@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
+from libp2p.pubsub.mcache import CacheEntry
 from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 
@@ -31,6 +32,10 @@ HEARTBEAT_S = 1
 """The specification's value; libp2p 0.8.1 takes 120, with which a mesh needs minutes to form."""
 DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
 """Mesh neighbours per topic: the specification's values."""
+REJOIN_S = 1
+"""Pause before a neighbour that left a topic is taken into its mesh again: people do leave and rejoin."""
+FLOOD_PEERS = 32
+"""Subscribers that get a message of our own directly, mesh or not."""
 SEEN_S = 300
 """How long a message counts as seen: a few times what the slowest path through a mesh takes."""
 IDS_PER_SECOND = 200.0
@@ -60,11 +65,13 @@ class Gossip:
             spam_protection_enabled=False,  # it counts per forwarder, so it punishes whoever relays
             eclipse_protection_enabled=False,  # every peer of a LAN has the same address prefix
             do_px=False,
+            unsubscribe_back_off=REJOIN_S,
         )
         self._router.max_iwant_requests_per_second = IDS_PER_SECOND
         self._router.max_ihave_messages_per_second = IDS_PER_SECOND
-        # both grow with every message and are never emptied (pubsub/gossipsub.py:1088, 2922); nothing of ours reads them
+        # sequence numbers begin at the time of start, so a node that restarts repeats some: no equivocation (gossipsub.py:2908)
         self._router._check_equivocation = lambda message: True
+        # grows with every message and is never emptied (gossipsub.py:1088); nothing reads it when adaptive gossip is off
         self._router.recent_message_deliveries = defaultdict(lambda: deque(maxlen=1))
         self._pubsub = Pubsub(
             host,
@@ -79,6 +86,8 @@ class Gossip:
             max_subscriptions_per_peer=MAX_TOPICS_PER_PEER,
         )
         self._contain_messages()
+        self._flood_own_messages()
+        self._cache_by_message_id()
         # delivery happens in the validator, so libp2p's own queues of 32 per topic never fill
         self._pubsub.notify_subscriptions = lambda message: None
 
@@ -124,6 +133,36 @@ class Gossip:
     def neighbours(self, topic: str) -> set[PeerId]:
         """Peers known to be subscribed."""
         return {PeerId(peer.to_base58()) for peer in self._pubsub.peer_topics.get(topic, ())}
+
+    def _flood_own_messages(self) -> None:
+        """Send our own messages to every subscriber we are connected to, as go-libp2p does: a mesh takes seconds to form, and
+        neighbours under back-off get neither messages nor IHAVE (`pubsub/gossipsub.py:1091, 1511`)."""
+        choose = self._router._get_peers_to_send
+
+        def choose_more(topics: Any, msg_forwarder: Any, origin: Any, msg_id: bytes | None = None) -> set[Any]:
+            chosen = set(choose(topics, msg_forwarder, origin, msg_id))
+            if msg_forwarder == self._own:
+                for topic in topics:
+                    chosen.update(sorted(self._pubsub.peer_topics.get(topic, ()), key=hash)[:FLOOD_PEERS])
+            return chosen - {self._own}
+
+        self._router._get_peers_to_send = choose_more
+
+    def _cache_by_message_id(self) -> None:
+        """Offer messages by the ids that the others know them by.
+
+        Defect: the message cache always counts by sender and sequence number (`pubsub/mcache.py:73`), whatever the message id:
+        with ids of our own every neighbour asks again for everything it has.
+        """
+        cache = self._router.mcache
+
+        def put(message: Any) -> None:
+            key = message_id(message)
+            if key not in cache.msgs:
+                cache.msgs[key] = message
+                cache.history[0].append(CacheEntry(key, message.topicIDs))
+
+        cache.put = put
 
     def _contain_messages(self) -> None:
         """Let one bad frame cost one stream, not the node (`pubsub/pubsub.py:426, 1551`)."""

@@ -73,7 +73,7 @@ class Lan:
             await trio.sleep_forever()
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
-                await trio.to_thread.run_sync(zeroconf.close, abandon_on_cancel=True)
+                await trio.to_thread.run_sync(zeroconf.close, abandon_on_cancel=True)  # type: ignore[call-arg]
 
     def _start(self, token: trio.lowlevel.TrioToken, addresses: list[str]) -> Zeroconf:
         zeroconf = Zeroconf(interfaces=_interfaces(addresses))

@@ -36,6 +36,8 @@ LAN_POLITENESS_S = 2.0
 """Of two nodes that see each other on the LAN the one with the smaller ID dials at once, the other only later."""
 DHT_STREAMS_PER_PEER = 8
 """A lookup keeps one or two streams to a peer; the rest is room for parallel lookups."""
+RESTART_S = 5.0
+"""Pause before background work that failed is begun again."""
 MAX_SEEN_ON_LAN = 64
 """Dials in flight to peers that announce themselves on the LAN, where anybody may announce anything."""
 
@@ -67,7 +69,7 @@ class Libp2pNetwork:
         self._lan_dials = 0
         self._serving: dict[str, dict[PeerId, int]] = {}
         self.bans = bans
-        self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._greet, peer))
+        self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
         self.gossip = Gossip(host)
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
         # after gossip's notifee, so that its stream is on its way when services hear of a peer
@@ -79,8 +81,8 @@ class Libp2pNetwork:
     def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
         """What goes on in the background, once we listen. `lan_name` None: nothing on the LAN."""
         keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._ensure_connected)
-        self._nursery.start_soon(keeper.run)
-        self._nursery.start_soon(self.dht.run)
+        self._nursery.start_soon(self._for_ever, keeper.run)
+        self._nursery.start_soon(self._for_ever, self.dht.run)
         if lan_name is not None:
             self._nursery.start_soon(Lan(lan_name, self._id, self._own_addresses, self._seen_on_lan).run)
 
@@ -102,7 +104,7 @@ class Libp2pNetwork:
     def penalise(self, peer: PeerId, points: int, reason: str) -> None:
         if self.bans.penalise(peer, points, reason, self._clock()):
             log.warning("%s is banned for a while: %s", peer, reason)
-            self._nursery.start_soon(self.disconnect, peer)
+            self._nursery.start_soon(self._contained, self.disconnect, peer)
 
     def banned(self) -> list[Ban]:
         """Bans in force."""
@@ -171,6 +173,18 @@ class Libp2pNetwork:
         await self.gossip.publish(topic, data)
 
     # ---- inside
+
+    async def _contained(self, work: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Background work: what goes wrong in it (a full disk under the address book, say) must not end the node."""
+        try:
+            await work(*arguments)
+        except Exception as error:
+            log.warning("%s failed: %s", work.__qualname__, error, exc_info=not isinstance(error, P2pnodeError))
+
+    async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._contained(work)
+            await trio.sleep(RESTART_S)
 
     def _own_addresses(self) -> list[str]:
         bound = [str(address) for listener in self._swarm.listeners.values() for address in listener.get_addrs()]
@@ -272,7 +286,7 @@ class Libp2pNetwork:
     def _seen_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
         if not self.peers_table.is_connected(peer) and self._lan_dials < MAX_SEEN_ON_LAN:
             self._lan_dials += 1
-            self._nursery.start_soon(self._meet_on_lan, peer, addresses)
+            self._nursery.start_soon(self._contained, self._meet_on_lan, peer, addresses)
 
     async def _meet_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
         try:

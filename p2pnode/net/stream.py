@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import trio
+from libp2p.stream_muxer.exceptions import MuxedStreamEOF
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError
@@ -22,6 +23,8 @@ class Libp2pStream:
 
     def __init__(self, raw: Any, peer: PeerId, nursery: trio.Nursery) -> None:
         self.raw = raw
+        # libp2p's layer above it forgets what had arrived when the connection is lost, and takes a lock for each read and write
+        self._muxed = raw.muxed_stream
         self._peer = peer
         self._nursery = nursery
         self._ended = False
@@ -37,21 +40,19 @@ class Libp2pStream:
         if self._closed or self._eof_sent:
             raise NetworkError(f"the stream to {self._peer} is closed")
         try:
-            await self.raw.write(bytes(data) if isinstance(data, bytearray) else data)
+            await self._muxed.write(data)
         except Exception as error:
             raise _broken(self._peer, error) from error
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """At least one byte and at most `max_bytes`, b"" at the clean end. NetworkError if the stream broke."""
-        from libp2p.network.stream.exceptions import StreamEOF
-
         if self._closed:
             raise NetworkError(f"the stream to {self._peer} is closed")
         if self._ended:
             return b""
         try:
-            data = await self.raw.read(max_bytes)
-        except StreamEOF:
+            data = await self._muxed.read(max_bytes)
+        except MuxedStreamEOF:
             data = b""
         except Exception as error:
             raise _broken(self._peer, error) from error
@@ -90,7 +91,7 @@ class Libp2pStream:
     async def _linger(self) -> None:
         with trio.move_on_after(LINGER_S) as patience:
             try:
-                while await self.raw.muxed_stream.read(READ_BYTES):
+                while await self._muxed.read(READ_BYTES):
                     pass
             except Exception:
                 return  # ended or lost: both are what we wait for

@@ -1,0 +1,137 @@
+"""The DHT over real nodes that were never all connected."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import pytest
+import trio
+
+from p2pnode.errors import UsageError
+from p2pnode.net.dht import wire_key
+from p2pnode.net.network import Libp2pNetwork
+from tests.support.net import LOOPBACK, NodeNet, link, networks, round_trip, until
+
+pytestmark = [pytest.mark.trio, pytest.mark.network]
+
+
+def key(number: int) -> bytes:
+    return hashlib.sha256(b"test key %d" % number).digest()
+
+
+async def join(nodes: Sequence[Libp2pNetwork]) -> None:
+    """A chain: each knows its neighbours only, the walks must do the rest."""
+    for left, right in zip(nodes, nodes[1:], strict=False):
+        await link(left, right)
+
+
+async def test_ten_nodes_find_what_strangers_provide() -> None:
+    async with networks(10) as nodes:
+        await join(nodes)
+        await until(lambda: all(len(node.dht.table) >= 5 for node in nodes), deadline_s=30)
+        for number, node in enumerate(nodes):
+            assert await node.provide(key(number)) >= 5
+        for number, node in enumerate(nodes):
+            for wanted in range(10):
+                providers = [nodes[wanted].peer_id] if wanted != number else []
+                assert await node.find_providers(key(wanted)) == providers
+        assert await nodes[3].find_providers(key(99)) == []
+
+
+async def test_a_provider_never_met_can_be_reached() -> None:
+    async with networks(6) as nodes:
+        await join(nodes)
+        await until(lambda: len(nodes[0].dht.table) >= 3, deadline_s=30)
+        await nodes[0].provide(key(1))
+        (provider,) = await nodes[5].find_providers(key(1))
+        assert await round_trip(nodes[5], provider) == b"hello"
+
+
+async def test_a_peer_is_found_by_its_id_alone() -> None:
+    async with networks(5) as nodes:
+        await join(nodes)
+        await until(lambda: len(nodes[0].dht.table) >= 3, deadline_s=30)
+        last = nodes[4].peer_id
+        nodes[0].dht.table.remove(last)
+        nodes[0]._book = NodeNet(1).book
+        assert await round_trip(nodes[0], last) == b"hello"
+
+
+async def test_alone_nobody_holds_the_record() -> None:
+    async with networks(2) as (a, b):
+        assert await a.provide(key(1)) == 0
+        assert await a.find_providers(key(1)) == []
+        await link(b, a)
+        await until(lambda: a.peer_id in b.dht.table)
+        assert await b.find_providers(key(1)) == [a.peer_id]  # the provider itself is asked, and knows
+
+
+async def test_a_hundred_keys_in_a_row_all_have_holders() -> None:
+    """Mend 11: the library limits ADD_PROVIDER to 10 per 10 s and says nothing (see test_mends)."""
+    async with networks(4) as nodes:
+        await join(nodes)
+        await until(lambda: all(len(node.dht.table) == 3 for node in nodes), deadline_s=30)
+        for number in range(100):
+            assert await nodes[0].provide(key(number)) == 3
+
+
+async def test_answers_are_not_remembered() -> None:
+    async with networks(3) as (a, b, c):
+        await join((a, b, c))
+        await until(lambda: len(a.dht.table) == 2, deadline_s=30)
+        assert await a.find_providers(key(5)) == []
+        await c.provide(key(5))
+        assert await a.find_providers(key(5)) == [c.peer_id]
+
+
+async def test_the_limit_counts_distinct_peers() -> None:
+    async with networks(5) as nodes:
+        await join(nodes)
+        await until(lambda: len(nodes[0].dht.table) == 4, deadline_s=30)
+        for node in nodes:
+            await node.provide(key(7))
+        everybody = await nodes[0].find_providers(key(7))
+        assert sorted(everybody) == sorted(node.peer_id for node in nodes[1:])
+        assert len(await nodes[0].find_providers(key(7), limit=2)) == 2
+
+
+async def test_nobody_can_promise_for_another() -> None:
+    from p2pnode.net.kad.wire import Contact, KadMessage
+
+    async with networks(3) as (a, b, c):
+        await join((a, b, c))
+        await until(lambda: b.peer_id in a.dht.table)
+        wire = wire_key(key(9))
+        lie = KadMessage("ADD_PROVIDER", wire, providers=(Contact(c.peer_id, ("/ip4/127.0.0.1/tcp/9",)),))
+        await a.dht.client.request(Contact(b.peer_id, ()), lie, KadMessage("GET_PROVIDERS", wire))
+        assert await b.find_providers(key(9)) == []
+
+
+async def test_dead_peers_leave_the_table() -> None:
+    async with networks(3) as (a, b, c):
+        await join((a, b))
+        async with NodeNet(77).open() as short:
+            await link(a, short)
+            gone = short.peer_id
+            await until(lambda: gone in a.dht.table and gone in b.dht.table, deadline_s=30)
+        await a.provide(key(3))
+        await b.provide(key(3))
+        assert gone not in a.dht.table and gone not in b.dht.table
+
+
+async def test_networks_of_different_names_never_mix() -> None:
+    async with NodeNet(1, network="one").open() as a, NodeNet(2, network="two").open() as b:
+        await link(a, b)
+        await trio.sleep(0.1)
+        assert len(a.dht.table) == len(b.dht.table) == 0
+        assert await a.provide(key(1)) == 0
+        assert await b.find_providers(key(1)) == []
+
+
+async def test_keys_are_digests() -> None:
+    async with NodeNet(1, listen=(LOOPBACK,)).open() as a:
+        with pytest.raises(UsageError):
+            await a.provide(b"short")
+        with pytest.raises(UsageError):
+            await a.find_providers(b"x" * 34)

@@ -1,0 +1,158 @@
+"""Streams between two nodes: bytes, ends, resets, losses."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import trio
+
+from p2pnode.errors import NetworkError, UsageError
+from p2pnode.ports import Stream
+from tests.support.net import DEADLINE_S, ECHO, link, networks, read_all, round_trip, until
+
+pytestmark = [pytest.mark.trio, pytest.mark.network]
+
+MIB = 1 << 20
+
+
+async def test_half_close_lets_the_answer_come_back() -> None:
+    async with networks(2) as (a, b):
+        await link(a, b)
+        assert await round_trip(a, b.peer_id, b"there and back") == b"there and back"
+        assert await round_trip(b, a.peer_id, b"the other way") == b"the other way"
+
+
+async def test_the_end_is_told_again_and_again() -> None:
+    async with networks(2) as (a, b):
+        await link(a, b)
+        stream = await a.open_stream(b.peer_id, ECHO)
+        await stream.send_eof()
+        assert await stream.receive_some(10) == b""
+        assert await stream.receive_some(10) == b""
+        await stream.aclose()
+        with pytest.raises(NetworkError):
+            await stream.send_all(b"late")
+
+
+async def test_a_reset_is_an_error_on_the_other_side() -> None:
+    seen: list[str] = []
+    done = trio.Event()
+
+    async def read(stream: Stream) -> None:
+        try:
+            await read_all(stream)
+            seen.append("end")
+        except NetworkError:
+            seen.append("error")
+        done.set()
+
+    async with networks(2) as (a, b):
+        await link(a, b)
+        b.serve("/test/read/1", read)
+        stream = await a.open_stream(b.peer_id, "/test/read/1")
+        await stream.send_all(b"the beginning of something")
+        await stream.reset()
+        with trio.fail_after(DEADLINE_S):
+            await done.wait()
+    assert seen == ["error"]
+
+
+async def test_a_lost_connection_is_an_error_and_what_arrived_is_read_first() -> None:
+    async def talk(stream: Stream) -> None:
+        await stream.send_all(b"x" * 1000)
+        await trio.sleep_forever()
+
+    async with networks(2) as (a, b):
+        await link(a, b)
+        b.serve("/test/talk/1", talk)
+        stream = await a.open_stream(b.peer_id, "/test/talk/1")
+        assert await stream.receive_some(1) == b"x"
+        await until(lambda: len(stream.raw.muxed_stream._pending) == 999)  # type: ignore[attr-defined]
+        with trio.fail_after(DEADLINE_S):
+            await b.disconnect(a.peer_id)
+            assert await stream.receive_some(2000) == b"x" * 999
+            with pytest.raises(NetworkError):
+                await stream.receive_some(1)
+
+
+async def test_a_handler_that_fails_resets_and_the_node_lives_on() -> None:
+    async def fail(stream: Stream) -> None:
+        raise KeyError("a bug")
+
+    async with networks(2) as (a, b):
+        await link(a, b)
+        b.serve("/test/fail/1", fail)
+        stream = await a.open_stream(b.peer_id, "/test/fail/1")
+        with trio.fail_after(DEADLINE_S), pytest.raises(NetworkError):
+            await read_all(stream)
+        assert await round_trip(a, b.peer_id) == b"hello"
+
+
+async def test_large_transfers_arrive_whole_beside_each_other() -> None:
+    async def digest(stream: Stream) -> None:
+        hashed = hashlib.sha256()
+        while data := await stream.receive_some(1 << 18):
+            hashed.update(data)
+        await stream.send_all(hashed.digest())
+
+    async with networks(2) as (a, b):
+        await link(a, b)
+        b.serve("/test/digest/1", digest)
+        pieces = [bytes([number]) * MIB for number in range(32)]
+
+        async def send(order: int) -> None:
+            stream = await a.open_stream(b.peer_id, "/test/digest/1")
+            wanted = hashlib.sha256()
+            for piece in pieces[::order]:
+                await stream.send_all(piece)
+                wanted.update(piece)
+            await stream.send_eof()
+            assert await read_all(stream) == wanted.digest()
+            await stream.aclose()
+
+        with trio.fail_after(120):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send, 1)
+                nursery.start_soon(send, -1)
+
+
+async def test_a_protocol_nobody_speaks() -> None:
+    async with networks(2) as (a, b):
+        await link(a, b)
+        with pytest.raises(NetworkError, match="does not speak /test/nothing/1"):
+            await a.open_stream(b.peer_id, "/test/nothing/1")
+
+
+async def test_a_peer_that_cannot_be_found() -> None:
+    async with networks(1) as (a,):
+        with pytest.raises(NetworkError, match="no address"):
+            await a.open_stream("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH6", ECHO)  # type: ignore[arg-type]
+        with pytest.raises(UsageError):
+            await a.open_stream(a.peer_id, ECHO)
+
+
+async def test_streams_per_peer_are_limited() -> None:
+    async def wait(stream: Stream) -> None:
+        await stream.send_all(b"!")
+        await trio.sleep_forever()
+
+    async with networks(2) as (a, b):
+        await link(a, b)
+        b.serve("/test/wait/1", wait, streams_per_peer=2)
+        held = [await a.open_stream(b.peer_id, "/test/wait/1") for _ in range(2)]
+        assert [await stream.receive_some(1) for stream in held] == [b"!", b"!"]
+        third = await a.open_stream(b.peer_id, "/test/wait/1")
+        with trio.fail_after(DEADLINE_S), pytest.raises(NetworkError):
+            await third.receive_some(1)
+        assert await round_trip(a, b.peer_id) == b"hello"
+
+
+async def test_streams_that_are_done_leave_nothing_behind() -> None:
+    async with networks(2) as (a, b):
+        await link(a, b)
+        for _ in range(300):
+            assert await round_trip(a, b.peer_id, b"x") == b"x"
+        for one in (a, b):
+            connections = [c.muxed_conn for c in one._swarm.get_connections()]
+            await until(lambda: sum(len(c.streams) for c in connections) < 12)  # noqa: B023

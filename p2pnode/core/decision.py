@@ -95,4 +95,4 @@ class Decision:
         missing = max(rule.b * self.tally.k + 1 - worst.margin, rule.q - self.tally.least_approve)
         if rule.supermajority:
             missing = max(missing, *(2 * len(one.reject) - len(one.approve) for one in self.tally.sets))
-        return f"{missing} more approving {'ballot' if missing == 1 else 'ballots'} that count"
+        return f"{missing} more approving {'ballot that counts' if missing == 1 else 'ballots that count'}"

@@ -16,8 +16,8 @@ from p2pnode.core.cid import Cid
 from p2pnode.core.dag import verify_block
 from p2pnode.errors import ChangedError, StoreError
 from p2pnode.ports import Place
-from p2pnode.store.rows import path_of
 from p2pnode.store.database import Engine
+from p2pnode.store.rows import path_of
 from p2pnode.store.tx_content import joined
 
 READ_DEADLINE_S = 30.0

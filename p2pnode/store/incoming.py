@@ -20,10 +20,10 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import RefusedError, StoreError, UsageError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import Content, WantedFile
+from p2pnode.store.database import Engine
 from p2pnode.store.library import FileArea
 from p2pnode.store.paths import numbered, safe_name
 from p2pnode.store.rows import path_column
-from p2pnode.store.database import Engine
 from p2pnode.store.tx import SqliteTx
 
 T = TypeVar("T")

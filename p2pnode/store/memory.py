@@ -18,8 +18,8 @@ import trio
 from p2pnode.limits import LIBRARY_QUOTA_BYTES, MAX_BLOCK_BYTES
 from p2pnode.ports import Place, WallClock
 from p2pnode.store.blocks import read_place
-from p2pnode.store.node_store import NodeStore
 from p2pnode.store.database import connect, read_transaction, translated, write_transaction
+from p2pnode.store.node_store import NodeStore
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -18,10 +18,10 @@ from p2pnode.ports import Content, Incoming, Place, Tx, WallClock, WantedFile
 from p2pnode.store import arrivals, recovery
 from p2pnode.store.addresses import PeerAddresses
 from p2pnode.store.blocks import read_block, read_place
+from p2pnode.store.database import Engine
 from p2pnode.store.incoming import Plan, StoreIncoming
 from p2pnode.store.library import FileArea
 from p2pnode.store.providers import ProviderTable
-from p2pnode.store.database import Engine
 from p2pnode.store.tx import SqliteTx
 
 T = TypeVar("T")
@@ -56,20 +56,7 @@ class NodeStore:
         self._arriving: WeakValueDictionary[Cid, StoreIncoming] = WeakValueDictionary()
 
     async def write(self, work: Callable[[Tx], T], *, durable: bool = True) -> T:
-        freed = False
-
-        def run(connection: sqlite3.Connection) -> T:
-            nonlocal freed
-            tx = self._tx(connection)
-            result = work(tx)
-            freed = tx.freed
-            return result
-
-        result = await self.engine.write(run, durable=durable)
-        if freed:
-            with trio.CancelScope(shield=True):
-                await self._give_back()
-        return result
+        return await self.write_rows(lambda tx, _: work(tx), durable=durable)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         return await self.engine.read(lambda connection: work(self._tx(connection)))
@@ -129,8 +116,21 @@ class NodeStore:
                 await incoming.put_leaf(cid, data)
 
     async def write_rows(self, work: Callable[[SqliteTx, sqlite3.Connection], T], *, durable: bool = True) -> T:
-        """A transaction for the store's own parts, with the bare connection."""
-        return await self.engine.write(lambda connection: work(self._tx(connection), connection), durable=durable)
+        """A transaction for the store's own parts, with the bare connection. Frees what it dropped once it is committed."""
+        freed = False
+
+        def run(connection: sqlite3.Connection) -> T:
+            nonlocal freed
+            tx = self._tx(connection)
+            result = work(tx, connection)
+            freed = tx.freed
+            return result
+
+        result = await self.engine.write(run, durable=durable)
+        if freed:
+            with trio.CancelScope(shield=True):
+                await self._give_back()
+        return result
 
     async def read_rows(self, work: Callable[[SqliteTx, sqlite3.Connection], T]) -> T:
         """A snapshot for the store's own parts."""
@@ -139,7 +139,7 @@ class NodeStore:
     async def recover(self) -> None:
         """Take up what a crash cut short; called when the store opens."""
         await self.write_rows(lambda tx, connection: recovery.recover(tx, connection, self._area))
-        await self._give_back()
+        await self._give_back()  # also what a kill kept from being unlinked
         for name in await self.engine.read(lambda connection: recovery.stray_names(connection, self._area)):
             await self.engine.on_disk(lambda name=name: self._area.remove_tree(name))  # type: ignore[misc]
 

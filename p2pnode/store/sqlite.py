@@ -12,10 +12,10 @@ import trio
 
 from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
 from p2pnode.ports import WallClock
+from p2pnode.store.database import ThreadEngine, translated
 from p2pnode.store.library import Library
 from p2pnode.store.lock import locked
 from p2pnode.store.node_store import NodeStore
-from p2pnode.store.database import ThreadEngine, translated
 
 
 @asynccontextmanager

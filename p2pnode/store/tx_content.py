@@ -42,6 +42,14 @@ class ContentRows(Rows):
         ).fetchone()
         return self._content(row) if row else None
 
+    def content_files(self, root: Cid, limit: int) -> list[tuple[str, int]]:
+        rows = self._db.execute(
+            """SELECT f.path, f.size FROM files f WHERE f.base = (SELECT b.id FROM bases b JOIN contents c ON c.id = b.content
+            WHERE c.root = ? AND c.state = 'complete' ORDER BY b.owned DESC, b.id LIMIT 1) ORDER BY f.id LIMIT ?""",
+            (root.to_bytes(), limit),
+        )
+        return [(path_of(path), size) for path, size in rows]
+
     def contents(self, state: str) -> list[Content]:
         """Every content in one state, in the order they were begun."""
         rows = self._db.execute(f"{_CONTENT} WHERE c.state = ? GROUP BY c.id ORDER BY c.id", (state,))
@@ -77,12 +85,13 @@ class ContentRows(Rows):
         """RefusedError for a block over MAX_BLOCK_BYTES, or when the rows would pass the quota."""
         source = iter(blocks)
         while batch := [(_checked(cid, data), data) for cid, data in islice(source, BATCH_ROWS)]:
+            before = self._total("stored")
             self._db.executemany("INSERT OR IGNORE INTO blocks (cid, data) VALUES (?, ?)", batch)
             self._db.executemany(
                 "INSERT OR IGNORE INTO refs SELECT ?, id FROM blocks WHERE cid = ?",
                 ((content, cid) for cid, _ in batch),
             )
-            self.check_quota(0)
+            self._check_quota(before, self._total("stored") - before)  # only now it shows which rows are new
 
     def complete_content(self, content: int, root: Cid, *, size: int, files: int) -> int:
         older = self._db.execute(
@@ -169,11 +178,13 @@ class ContentRows(Rows):
 
     def check_quota(self, more_bytes: int) -> None:
         """RefusedError, with the numbers, if the store would own more than its quota."""
-        stored = self._total("stored")
-        if stored + more_bytes > self._quota_bytes:
+        self._check_quota(self._total("stored"), more_bytes)
+
+    def _check_quota(self, stored: int, more_bytes: int) -> None:
+        if more_bytes > 0 and stored + more_bytes > self._quota_bytes:
             raise RefusedError(
-                f"the store owns {_mib(stored)} and may own {_mib(self._quota_bytes)}; this needs {_mib(max(more_bytes, 1))} more",
-                hint=f"{_mib(self._unpinned_bytes())} belong to fetched works that are not pinned; or raise quota_bytes",
+                f"the store owns {_size(stored)} of the {_size(self._quota_bytes)} it may own; this needs {_size(more_bytes)} more",
+                hint=f"{_size(self._unpinned_bytes())} belong to fetched works that are not pinned; or raise quota_bytes",
             )
 
     def _unpinned_bytes(self) -> int:
@@ -209,5 +220,5 @@ def _checked(cid: Cid, data: bytes) -> bytes:
     return cid.to_bytes()
 
 
-def _mib(size: int) -> str:
+def _size(size: int) -> str:
     return f"{size} bytes" if size < MIB else f"{size / MIB:,.1f} MiB"

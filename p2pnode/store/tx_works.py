@@ -12,7 +12,7 @@ from typing import Any, Literal
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import CircleId, PublicKey, WorkId
 from p2pnode.ports import Work
-from p2pnode.store.fulltext import match_expression
+from p2pnode.store.fulltext import folded, match_expression
 from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of
 
 MAX_HEARD_WORKS = 10_000
@@ -39,7 +39,7 @@ class WorkRows(Rows):
         self._db.execute("DELETE FROM works_text WHERE rowid = ?", (id,))
         self._db.execute(
             "INSERT INTO works_text (rowid, title, creators, summary, tags) VALUES (?, ?, ?, ?, ?)",
-            (id, work.title, "\n".join(work.creators), summary, "\n".join(tags)),
+            (id, *map(folded, (work.title, "\n".join(work.creators), summary, "\n".join(tags)))),
         )
         self._bound_heard()
 

@@ -1,0 +1,238 @@
+"""The explanation: equal bytes whatever the order, repetition, pruning and hash seed; numbers that add up; sentences that say it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from p2pnode.core import explain, telling
+from p2pnode.core.charter import Class
+from p2pnode.core.ids import QuestionId, id_text
+from p2pnode.core.record import Record
+from p2pnode.core.registers import is_register, merge, register_of
+from p2pnode.core.verdict import CircleView
+from tests.core.circles import DAY, Circle, person, work_id
+
+
+def lively(seed: int = 1, people: int = 14) -> tuple[Circle, QuestionId]:
+    """A circle where everything happens: changed minds, equivocations, revocations, strangers, abstentions."""
+    rng = random.Random(seed)
+    circle = Circle(("founder", 0, 1, 2), f=1, rule=Class(b=1, q=2))
+    everyone = ["founder", *range(people)]
+    for by in everyone:
+        circle.vouches(by, rng.sample(everyone, 3))
+    question = circle.propose(3, base=bytes(range(32)))
+    flag = circle.propose(4, "flag", patch={"complaint": "corrupt", "more": {"deep": (1, b"\x01")}})
+    for by in [*everyone, "stranger"]:
+        for asked in (question, flag):
+            for _ in range(rng.randint(0, 2)):
+                circle.cast(by, asked, rng.choice(["approve", "approve", "reject", "abstain"]))
+    for by in rng.sample(everyone, 3):
+        circle.cast(by, question, "approve", seq=60_000)
+        circle.cast(by, question, "reject", seq=60_000)
+        circle.vouch(by, rng.choice(everyone), give=False)
+    return circle, question
+
+
+def explained(circle: Circle, records: list[Record], day: int = DAY) -> bytes:
+    """All that a node could say about the circle, as bytes."""
+    view = CircleView(circle.charter, records, day)
+    told = [view.explain(asked.question.id) for asked in view.questions()]
+    return b"\n".join(map(explain.canonical, [*told, *(view.explain_work(work) for work in view.works())]))
+
+
+def pruned(records: list[Record]) -> list[Record]:
+    """What a store keeps that applies the register rule as records come in."""
+    registers: dict[object, tuple[Record, ...]] = {}
+    kept: dict[object, Record] = {}
+    for record in records:
+        if is_register(record):
+            register = register_of(record)
+            registers[register] = merge(registers.get(register, ()), record).keep
+        else:
+            kept[record.id] = record
+    return [*kept.values(), *(record for group in registers.values() for record in group)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 5), st.randoms(use_true_random=False))
+def test_the_same_records_say_the_same_bytes(seed: int, rng: random.Random) -> None:
+    """P1: any order, duplication, partition and merge, pruning."""
+    circle, _ = lively(seed)
+    first = explained(circle, circle.records)
+    shuffled = circle.records * 2
+    rng.shuffle(shuffled)
+    half = rng.randrange(len(shuffled))
+    assert explained(circle, shuffled) == first
+    assert explained(circle, pruned(shuffled)) == first
+    assert explained(circle, pruned(shuffled[half:]) + pruned(shuffled[:half])) == first
+
+
+_PRINT = """
+import hashlib
+from tests.core.test_explain import explained, lively
+circle, _ = lively()
+print(hashlib.sha256(explained(circle, circle.records)).hexdigest())
+"""
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "31337"])
+def test_another_process_with_another_hash_seed_says_the_same_bytes(hash_seed: str) -> None:
+    circle, _ = lively()
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    run = subprocess.run([sys.executable, "-c", _PRINT], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == hashlib.sha256(explained(circle, circle.records)).hexdigest()
+
+
+def test_the_bytes_are_json_and_numbers_add_up() -> None:
+    circle, question = lively()
+    view = circle.view()
+    told = json.loads(explain.canonical(view.explain(question)))
+    assert explain.canonical(told) == explain.canonical(view.explain(question))
+    assert told["question"] == id_text("p", question)
+    assert told["subject"] == id_text("w", work_id("a"))
+    assert told["base"] == id_text("r", bytes(range(32)))
+    assert (told["circle"], told["charter"]) == (id_text("c", circle.id), id_text("r", circle.id))
+    assert told["day"] == "2024-10-04"
+    assert told["sets"] == 4 and len(told["left_out"]) == 1
+    assert told["margin"] == told["counted"]["approve"] - told["counted"]["reject"]
+    whys = [ballot["why"] for ballot in told["ballots"]]
+    assert (
+        whys.count("counted") == sum(told["counted"].values()) == sum(ballot["counted"] for ballot in told["ballots"])
+    )
+    assert whys.count("void") == told["cast"]["void"] > 0
+    assert whys.count("not_a_member") == told["cast"]["outside"]
+    assert len(whys) == sum(told["cast"].values())
+    assert all(len(ballot["records"]) == (2 if ballot["choice"] == "void" else 1) for ballot in told["ballots"])
+
+
+def test_bytes_in_a_patch_are_written_as_hexadecimal() -> None:
+    circle, _ = lively()
+    view = circle.view()
+    flag = next(asked.question.id for asked in view.questions() if asked.question.class_ == "flag")
+    assert view.explain(flag)["patch"] == {"complaint": "corrupt", "more": {"deep": [1, "01"]}}
+
+
+def test_a_subject_is_named_for_what_it_is() -> None:
+    circle = Circle()
+    founder, ann = person("founder").public, person("ann").public
+    for class_, subject, prefix in (
+        ("expel", ann, "k"),
+        ("stewards", founder, "k"),
+        ("stewards", circle.id, "c"),
+        ("charter", circle.id, "c"),
+        ("appeal", work_id("a"), "w"),
+    ):
+        question = circle.propose("founder", class_, subject)
+        assert circle.view().explain(question)["subject"] == id_text(prefix, subject)
+
+
+def test_a_long_list_of_ballots_is_cut_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    circle, question = lively()
+    whole = circle.view().explain(question)
+    monkeypatch.setattr(explain, "LISTED_BALLOTS", 3)
+    told = circle.view().explain(question)
+    assert told["ballots"] == whole["ballots"][:3]
+    assert told["ballots_omitted"] == len(whole["ballots"]) - 3
+    assert told["cast"] == whole["cast"]
+
+
+def test_a_founder_alone_is_told_what_that_means() -> None:
+    circle = Circle()
+    question = circle.propose("founder")
+    circle.cast("founder", question, "approve")
+    lines = telling.text(circle.view().explain(question))
+    assert lines[0] == "The question: whether this circle lists the work. It is adopted."
+    assert "Ballots that count: 1 of 1 for, 0 of 0 against, in a circle of 1 member." in lines
+    assert "All members are stewards: each of them can change this result." in lines
+    assert any("B = 0" in line and "founder can decide everything alone" in line for line in lines)
+
+
+def test_ballots_that_do_not_count_are_explained_and_a_larger_k_offered() -> None:
+    circle = Circle()
+    circle.vouch("founder", "ann")
+    circle.vouches("ann", range(6))
+    question = circle.propose("ann")
+    circle.casts(range(6), question, "approve")
+    circle.cast("stranger", question, "reject")
+    told = circle.view().explain(question)
+    assert told["counted"] == {"approve": 3, "reject": 0}
+    assert told["larger_k"] == {"k": 6, "would_count": 6}
+    lines = telling.text(told)
+    assert any(line.startswith("Not counted: 3 ballots of members, because the vouches") for line in lines)
+    assert any(line.startswith("Not counted: 1 ballot of keys that no chain of vouches") for line in lines)
+    assert any(line.startswith("With K = 6 in the charter 6 ballots would count") for line in lines)
+
+
+def test_a_larger_k_is_not_offered_where_it_would_not_help() -> None:
+    """Two ballots in a tie, all counted; then one that no steward's vouches reach through the sets that are asked."""
+    circle = Circle()
+    circle.vouch("founder", "ann")
+    question = circle.propose("ann")
+    circle.casts(["ann", "stranger"], question, "approve")
+    assert "larger_k" not in circle.view().explain(question)
+
+
+def test_what_would_flip_it_is_said() -> None:
+    circle = Circle(rule=Class(b=1, q=2))
+    circle.vouches("founder", range(12))
+    question = circle.propose(0)
+    circle.casts(range(12), question, "approve")
+    told = circle.view().explain(question)
+    assert told["cost_to_flip"] == {"at_least": 2, "of": "members that are not stewards"}
+    assert any(line.startswith("To undo this, at least 2 members who are no stewards") for line in telling.text(told))
+    circle.casts(range(12), question, "reject")
+    told = circle.view().explain(question)
+    assert told["cost_to_flip"]["at_least"] == 3
+    assert any(line.startswith("To have it adopted, at least 3 members") for line in telling.text(told))
+
+
+def test_works_are_told_with_complaint_and_remedy() -> None:
+    circle = Circle()
+    work = work_id("a")
+    assert telling.text(circle.view().explain_work(work))[-1].startswith("Nobody has asked yet")
+    flag = circle.propose("founder", "flag", patch={"complaint": "corrupt"})
+    circle.cast("founder", flag, "approve")
+    told = circle.view().explain_work(work)
+    assert (told["verdict"], told["complaints"], told["decided_by"]["question"]) == (
+        "disputed",
+        ["corrupt"],
+        id_text("p", flag),
+    )
+    assert any("damaged or incomplete" in line and "whole" not in line for line in telling.text(told))
+
+
+@pytest.mark.parametrize(
+    "class_", ["list", "edit", "flag", "takedown", "appeal", "expel", "readmit", "stewards", "charter"]
+)
+def test_every_class_and_state_has_its_sentences(class_: str) -> None:
+    circle = Circle()
+    circle.vouch("founder", "ann")
+    subject = circle.id if class_ in ("stewards", "charter") else work_id("a")
+    question = circle.propose("ann", class_, subject)
+    proposal = circle.records[-1]
+    seen = [telling.text(circle.view().explain(question))]
+    circle.withdraw("ann", proposal.id)
+    seen.append(telling.text(circle.view().explain(question)))
+    for choice in ("approve", "reject"):
+        circle.cast("founder", question, choice)
+        seen.append(telling.text(circle.view().explain(question)))
+    assert ["It is adopted." in lines[0] for lines in seen] == [False, False, True, False]
+    assert any("took it back" in line for line in seen[1])
+    assert all(("does not put them into force" in lines[-1]) == (class_ in telling._SEALED_CLASSES) for lines in seen)
+
+
+def test_a_steward_nobody_can_recall_and_a_class_nobody_named() -> None:
+    circle = Circle()
+    question = circle.propose("founder", "stewards", person("founder").public)
+    view = circle.view()
+    assert any("No steward can be recalled" in line for line in telling.text(view.explain(question)))
+    assert view.decide(question).needs.startswith("a charter with f of 1")

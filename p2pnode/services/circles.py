@@ -1,0 +1,222 @@
+"""Circles of this node: founding, showing, leaving; and the one face of everything that is done in them.
+
+Inviting, joining, vouching and deciding live in files of their own (`invites`, `join`, `vouches`, `ballots`, `questions`); this one
+joins them for the control socket's methods. Answers are the JSON of the public contract. What a circle decides is computed by
+views, never here.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from p2pnode.core.charter import MAX_NAME_CHARACTERS, genesis
+from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text
+from p2pnode.core.keys import SEED_BYTES
+from p2pnode.core.verdict import CircleView
+from p2pnode.errors import NotFoundError, UsageError
+from p2pnode.ports import Json, Network, Store, Tx, WallClock
+from p2pnode.services import invites, join
+from p2pnode.services.admission import Admission
+from p2pnode.services.ballots import Ballots
+from p2pnode.services.catalogue import hit, verdicts
+from p2pnode.services.invites import Invites
+from p2pnode.services.join import Emit, Join
+from p2pnode.services.me import Me
+from p2pnode.services.questions import MAX_SHOWN, Questions
+from p2pnode.services.views import Views
+from p2pnode.services.vouches import Vouches
+
+JsonList = list[Json]  # inside the class, `list` is its method
+MAX_ROLL_SHOWN = 1_000
+"""Members in one answer, nearest to the stewards first; the number of members is always whole."""
+MAX_LISTED_SHOWN = 200
+"""Listed works in one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """A view in numbers. `listed` are the works that stand on the circle's list, disputed ones too."""
+
+    name: str
+    members: int
+    listed: list[WorkId]
+    open_questions: int
+
+
+class Circles:
+    """Everything about circles, on one node. `ballots`, `vouches`, `invites`, `questions` and `joins` are public parts."""
+
+    def __init__(
+        self,
+        store: Store,
+        network: Network,
+        admission: Admission,
+        views: Views,
+        me: Me,
+        clock: WallClock,
+        *,
+        emit: Emit = lambda name, data: None,
+    ) -> None:
+        self._store, self._admission, self._views, self._me, self._clock = store, admission, views, me, clock
+        self.questions = Questions(store, views, me)
+        self.ballots = Ballots(store, admission, views, me, clock)
+        self.vouches = Vouches(store, admission, views, me, clock)
+        self.invites = Invites(store, network, admission, views, me, clock)
+        self.joins = Join(store, network, admission, views, me, clock, emit)
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Answer join requests, try waiting joins again, renew vouches."""
+        self.invites.start()
+        nursery.start_soon(self.joins.run)
+        nursery.start_soon(self.vouches.renew_forever)
+
+    async def create(self, name: str, purpose: str = "") -> Json:
+        """Found a circle, of which we are the only steward. The answer of `circle create`."""
+        name, now = name.strip(), self._clock()
+        if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+            raise UsageError(f"a circle's name has 1 to {MAX_NAME_CHARACTERS} characters")
+        salt = secrets.token_bytes(SEED_BYTES)
+
+        def write(tx: Tx) -> CircleId:
+            key = self._me.key_for_salt(salt)
+            seq, created = tx.next_seq(key.public, now)
+            record = genesis(key, name=name, purpose=purpose.strip(), salt=salt, seq=seq, created=created)
+            circle = CircleId(record.id)
+            tx.add_circle(circle, salt, now)
+            self._admission.admit_own(tx, record, now)
+            return circle
+
+        circle = await self._store.write(write)
+        self._admission.changed(circle)
+        return {"circle": id_text(CIRCLE_PREFIX, circle), "name": name}
+
+    async def list(self) -> Json:
+        """Our circles, and those that we wait for. The answer of `circle list`."""
+        circles, waiting = await self._store.read(lambda tx: (tx.circles(), join.waiting(tx)))
+        items = [await self._listed(circle) for circle in circles]
+        for one in waiting:
+            if one.invite.circle not in circles:
+                me = self._me.key_for_salt(one.invite.salt).public
+                items.append(_item(one.invite.circle, one.invite.name, me) | {"state": "waiting", "reason": one.reason})
+        return {"items": items}
+
+    async def show(self, circle: CircleId, *, provisional: bool = False) -> Json:
+        """Everything about one circle. The answer of `circle show`; `provisional` is what sync says of it."""
+        me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+        view = await self._views.of(circle)
+        summary, roll = await self._views.ask(circle, lambda view: (_summary(view), _roll(view, me)))
+        return {
+            "circle": id_text(CIRCLE_PREFIX, circle),
+            "name": summary.name,
+            "purpose": view.charter.purpose,
+            "members": summary.members,
+            "works": len(summary.listed),
+            "proposals": summary.open_questions,
+            "me": id_text(KEY_PREFIX, me),
+            "member": view.is_member(me),
+            "stewards": [id_text(KEY_PREFIX, key) for key in view.charter.stewards],
+            "roll": roll,
+            "open": await self.questions.of_circle(circle, only_open=True),
+            "listed": await self._hits(summary.listed[:MAX_LISTED_SHOWN]),
+            "provisional": provisional,
+        }
+
+    async def leave(self, circle: CircleId) -> Json:
+        """Leave a circle, or stop waiting for one: its records go, our own stay so that our numbers never repeat."""
+
+        def write(tx: Tx) -> None:
+            waited = join.forget_circle(tx, circle)
+            if circle not in tx.circles() and not waited:
+                raise NotFoundError("this node is not in that circle", hint="see: p2pnode circle list")
+            invites.forget_circle(tx, circle)
+            if circle in tx.circles():
+                tx.remove_circle(circle)
+
+        await self._store.write(write)
+        self._admission.forget(circle)
+        self._views.forget(circle)
+        return {}
+
+    async def invite(self, circle: CircleId) -> Json:
+        """A link into the circle."""
+        return await self.invites.make(circle)
+
+    async def join(self, link: str) -> Json:
+        """Redeem a link."""
+        return await self.joins.join(link)
+
+    async def proposals(self, circle: CircleId | None) -> Json:
+        """The questions of one circle, or of all."""
+        items = await (self.questions.of_all() if circle is None else self.questions.of_circle(circle))
+        return {"items": items[:MAX_SHOWN]}
+
+    async def proposals_about(self, work: WorkId) -> JsonList:
+        """The questions about one work."""
+        return await self.questions.about(work)
+
+    async def propose(
+        self, class_: str, circle: CircleId, work: WorkId, *, complaint: str | None = None, reason: str = ""
+    ) -> Json:
+        """Open a proposal of class `list` or `flag`."""
+        if class_ == "list":
+            return await self.ballots.propose_listing(circle, work, reason)
+        if class_ == "flag":
+            return await self.ballots.complain(circle, work, complaint or "", reason)
+        raise UsageError(f"proposals of class {class_!r} cannot be made with this version", hint="one of: list, flag")
+
+    async def cast(self, question: QuestionId, choice: str, reason: str = "") -> Json:
+        """Cast a ballot."""
+        return await self.ballots.cast(question, choice, reason)
+
+    async def _listed(self, circle: CircleId) -> Json:
+        me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+        try:
+            summary = await self._views.ask(circle, _summary)
+        except NotFoundError as error:
+            return _item(circle, "", me) | {"state": "waiting", "reason": error.message}
+        numbers = {"members": summary.members, "works": len(summary.listed), "proposals": summary.open_questions}
+        return _item(circle, summary.name, me) | numbers
+
+    async def _hits(self, works: Sequence[WorkId]) -> JsonList:
+        rows = await self._store.read(lambda tx: [row for work in works if (row := tx.work(work))])
+        said = await verdicts(self._store, self._views, [row.id for row in rows])
+        return [hit(row, said[row.id], local=row.state != "heard") for row in rows]
+
+
+def _item(circle: CircleId, name: str, me: PublicKey) -> Json:
+    return {
+        "circle": id_text(CIRCLE_PREFIX, circle),
+        "name": name,
+        "members": 0,
+        "works": 0,
+        "proposals": 0,
+        "me": id_text(KEY_PREFIX, me),
+        "state": "joined",
+        "reason": "",
+    }
+
+
+def _summary(view: CircleView) -> _Summary:
+    verdict_of = {work: view.work_verdict(work) for work in view.works()}
+    listed = [work for work, said in verdict_of.items() if said.manifest and said.verdict != "taken_down"]
+    still_open = sum(view.decide(asked.question.id).state == "open" for asked in view.questions())
+    return _Summary(view.charter.name, len(view.members), listed, still_open)
+
+
+def _roll(view: CircleView, me: PublicKey) -> list[Json]:
+    """The members, nearest to the stewards first."""
+    ordered = sorted(view.members, key=lambda key: (view.hops(key), key))
+    return [
+        {
+            "key": id_text(KEY_PREFIX, key),
+            "hops": view.hops(key),
+            "vouched_by": len(view.vouchers(key)),
+            "steward": view.is_steward(key),
+            "me": key == me,
+        }
+        for key in ordered[:MAX_ROLL_SHOWN]
+    ]

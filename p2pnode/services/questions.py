@@ -1,0 +1,114 @@
+"""Proposals as people and programs read them: the question, who asked, how it stands, what is missing, and one's own ballot.
+
+Reads views and the catalogue, writes nothing. Called by `services.circles` and, through it, by the control socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from p2pnode.core.decision import Decision
+from p2pnode.core.ids import (
+    CIRCLE_PREFIX,
+    KEY_PREFIX,
+    QUESTION_PREFIX,
+    WORK_PREFIX,
+    CircleId,
+    PublicKey,
+    QuestionId,
+    WorkId,
+    id_text,
+)
+from p2pnode.core.record import PROPOSAL
+from p2pnode.core.records import CHOICES
+from p2pnode.core.verdict import CircleView
+from p2pnode.errors import NotFoundError
+from p2pnode.ports import Json, Store, Tx
+from p2pnode.services.me import Me
+from p2pnode.services.views import Views
+
+MAX_SHOWN = 500
+"""Proposals in one answer, newest first: it must fit a line of the control socket, and nobody reads more."""
+
+
+class Questions:
+    """What was proposed in this node's circles."""
+
+    def __init__(self, store: Store, views: Views, me: Me) -> None:
+        self._store, self._views, self._me = store, views, me
+
+    async def of_circle(self, circle: CircleId, *, only_open: bool = False) -> list[Json]:
+        """The questions of one circle, newest first. NotFoundError if we are not in it or its charter is not here."""
+        me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+        asked = await self._views.ask(circle, lambda view: told_questions(view, me, only_open=only_open))
+        return await self._with_titles(asked)
+
+    async def of_all(self) -> list[Json]:
+        """The questions of every circle, newest first."""
+        found: list[Json] = []
+        for circle in await self._store.read(lambda tx: tx.circles()):
+            try:
+                found += await self.of_circle(circle)
+            except NotFoundError:
+                continue  # its charter has not arrived, or we left it meanwhile
+        return sorted(found, key=lambda one: one["opened"], reverse=True)[:MAX_SHOWN]
+
+    async def about(self, work: WorkId) -> list[Json]:
+        """The questions about one work, in every circle."""
+        text = id_text(WORK_PREFIX, work)
+        return [question for question in await self.of_all() if question["work"] == text]
+
+    async def _with_titles(self, asked: list[Json]) -> list[Json]:
+        def titles(tx: Tx) -> list[Json]:
+            return [question | {"title": _title(tx, question.pop("subject"))} for question in asked]
+
+        return await self._store.read(titles)
+
+
+def told_questions(view: CircleView, me: PublicKey, *, only_open: bool) -> list[Json]:
+    """Every question of a view, newest first; each carries the bytes of its subject for whoever looks up the title."""
+    decisions: Iterable[Decision] = (view.decide(asked.question.id) for asked in reversed(view.questions()))
+    wanted = (decision for decision in decisions if decision.state == "open" or not only_open)
+    return [_told(view, decision, me) for decision, _ in zip(wanted, range(MAX_SHOWN), strict=False)]
+
+
+def _told(view: CircleView, decision: Decision, me: PublicKey) -> Json:
+    question, first = decision.question, decision.asked.proposals[0]
+    mine = decision.choice_of(me)
+    answer: Json = {
+        "proposal": id_text(QUESTION_PREFIX, question.id),
+        "circle": id_text(CIRCLE_PREFIX, question.circle),
+        "circle_name": view.charter.name,
+        "class": question.class_,
+        "work": None if question.work is None else id_text(WORK_PREFIX, question.work),
+        "reason": first.fields["reason"],
+        "by": id_text(KEY_PREFIX, first.author),
+        "opened": first.created,
+        "approve": decision.approve,
+        "reject": decision.reject,
+        "abstain": decision.abstain,
+        "state": decision.state,
+        "mine": mine if mine in CHOICES else None,
+        "needs": decision.needs,
+        "subject": question.subject if question.work is not None else b"",
+    }
+    if question.complaint is not None:
+        answer["complaint"] = question.complaint
+    return answer
+
+
+def _title(tx: Tx, subject: bytes) -> str:
+    """The title of a work that is known here; empty until its manifest came."""
+    work = tx.work(WorkId(subject)) if subject else None
+    return work.title if work else ""
+
+
+def circle_of_question(tx: Tx, question: QuestionId) -> CircleId:
+    """The circle of ours in which a question was asked: there is only one, since the id follows from it."""
+    for circle in tx.circles():
+        if tx.records(circle, kinds=[PROPOSAL], target=question):
+            return circle
+    raise NotFoundError(
+        f"no proposal {id_text(QUESTION_PREFIX, question)[:16]} is held here",
+        hint="open ones: p2pnode circle show CIRCLE",
+    )

@@ -1,0 +1,154 @@
+"""All providers of one fetch: found, opened, tried again after a pause, dropped when they lie. Blocks come out of one channel.
+
+Providers may join while it runs: from the list at the start and from `find_more`, which is asked again and again (soon when nobody
+answers, seldom when all goes well). It says what happens through the Transfer. A failing provider never fails the fetch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+
+import trio
+
+from p2pnode.core.cid import Cid
+from p2pnode.core.fetch_messages import PROTOCOL
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import NetworkError, P2pnodeError, PeerError
+from p2pnode.ports import Network
+from p2pnode.services.provider import Asking, Bell, LiedError, Provider, ReplacedError
+from p2pnode.services.transfer import Transfer
+from p2pnode.services.wants import Wants
+
+log = logging.getLogger("p2pnode.fetch")
+
+FindMore = Callable[[], Awaitable[Iterable[PeerId]]]
+
+MAX_PROVIDERS = 12
+"""Providers asked at once: each costs up to 16 MiB asked ahead and a stream; more would not make a home line faster."""
+MAX_KNOWN = 200
+"""Providers remembered in one fetch; more are not looked at."""
+MAX_FAILURES = 5
+"""Failures in a row after which a provider gives its place to another; it may be found again."""
+LONGEST_PAUSE_S = 60.0
+"""Seconds between two tries at most, of one provider and of finding more."""
+FIRST_FIND_PAUSE_S = 5.0
+"""Seconds after the first look for more, doubled each time while nobody answers."""
+OPEN_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 1.0
+READY_BLOCKS = 4
+"""Verified blocks that wait to be written, of all providers together: a slow disk slows the asking."""
+LIE_POINTS, MISBEHAVIOUR_POINTS = 50, 25
+"""Penalties: a second lie bans; malformed answers need four."""
+
+
+class Swarm:
+    """`async for` over `blocks` gives (cid, verified bytes), each once. `wanted` asks for more of them."""
+
+    def __init__(self, network: Network, root: Cid, transfer: Transfer, find_more: FindMore | None) -> None:
+        self._network, self._root, self._transfer, self._find_more = network, root, transfer, find_more
+        self._wants = Wants()
+        self._bell = Bell()
+        self._lonely = Bell()
+        self._ready, self.blocks = trio.open_memory_channel[tuple[Cid, bytes]](READY_BLOCKS)
+        self._known: dict[PeerId, Provider] = {}
+        self._liars: set[PeerId] = set()
+        self._backlog: deque[Provider] = deque()
+        self._tried = self._open = 0
+        self._find_pause_s = FIRST_FIND_PAUSE_S
+        self._last_problem = ""
+
+    def wanted(self, blocks: Iterable[tuple[Cid, int]]) -> None:
+        """Ask for these too: (cid, expected bytes)."""
+        self._wants.add(blocks)
+        self._bell.ring()
+
+    async def run(self, providers: Iterable[PeerId]) -> None:
+        """Until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._add(nursery, providers)
+            nursery.start_soon(self._keep_finding, nursery)
+
+    def _add(self, nursery: trio.Nursery, peers: Iterable[PeerId]) -> None:
+        for peer in peers:
+            fresh = peer not in self._known and peer not in self._liars and peer != self._network.peer_id
+            if fresh and len(self._known) < MAX_KNOWN:
+                self._known[peer] = Provider(peer)
+                self._backlog.append(self._known[peer])
+        while self._backlog and self._tried < MAX_PROVIDERS:
+            self._tried += 1
+            nursery.start_soon(self._try, nursery, self._backlog.popleft())
+
+    async def _keep_finding(self, nursery: trio.Nursery) -> None:
+        while self._find_more is not None:
+            try:
+                self._add(nursery, await self._find_more())
+            except P2pnodeError as error:
+                self._last_problem = f"looking for more failed: {error.message}"
+            pause_s = LONGEST_PAUSE_S if self._open else self._find_pause_s
+            self._find_pause_s = FIRST_FIND_PAUSE_S if self._open else min(2 * pause_s, LONGEST_PAUSE_S)
+            self._report(pause_s)
+            with trio.move_on_after(pause_s):
+                await self._lonely.wait()
+                await trio.sleep(FIRST_FIND_PAUSE_S)  # the last one went just now: who went may come back by itself
+        self._report(None)
+
+    async def _try(self, nursery: trio.Nursery, provider: Provider) -> None:
+        """One provider until it lies or fails too often. Then its place is free for the next."""
+        while provider.failures < MAX_FAILURES and provider.peer not in self._liars:
+            try:
+                await self._ask(provider)
+            except ReplacedError:
+                break
+            except LiedError as error:
+                self._liars.add(provider.peer)
+                self._network.penalise(provider.peer, LIE_POINTS, error.message)
+                self._problem(provider, f"it sent {error.message}")
+            except PeerError as error:
+                provider.failures += 1
+                self._network.penalise(provider.peer, MISBEHAVIOUR_POINTS, error.message)
+                self._problem(provider, error.message)
+            except NetworkError as error:
+                provider.failures += 1
+                self._problem(provider, error.message)
+            if provider.peer not in self._liars:
+                await trio.sleep(min(2.0 ** (provider.failures - 1), LONGEST_PAUSE_S))
+        del self._known[provider.peer]
+        self._tried -= 1
+        self._add(nursery, ())
+
+    async def _ask(self, provider: Provider) -> None:
+        stream = await self._network.open_stream(provider.peer, PROTOCOL, timeout_s=OPEN_TIMEOUT_S)
+        self._open += 1
+        self._report(None)
+        asking = Asking(
+            provider, stream, self._root, self._wants, self._bell, self._hand_over, lambda: bool(self._backlog)
+        )
+        try:
+            await asking.run()
+        finally:
+            self._open -= 1
+            with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT_S, shield=True):
+                await (stream.reset() if asking.unanswered else stream.aclose())
+            if not self._open:
+                self._lonely.ring()
+
+    async def _hand_over(self, provider: Provider, cid: Cid, block: bytes) -> None:
+        self._transfer.used_providers.add(provider.peer)
+        await self._ready.send((cid, block))
+
+    def _problem(self, provider: Provider, words: str) -> None:
+        log.info("provider %s of %s: %s", provider.peer, self._root, words)
+        self._last_problem = f"the last one ({provider.peer[-6:]}) failed: {words}"
+        self._report(min(2.0**provider.failures, LONGEST_PAUSE_S))
+
+    def _report(self, next_try_s: float | None) -> None:
+        self._transfer.providers = self._open
+        if self._open:
+            words = "one provider" if self._open == 1 else f"{self._open} providers"
+            self._transfer.say("fetching", f"from {words}")
+        elif self._tried and not self._last_problem:
+            self._transfer.say("finding", f"connecting to {self._tried} of {len(self._known)} known providers")
+        else:
+            self._transfer.waiting(self._last_problem or "nobody is known to have it", next_try_s)

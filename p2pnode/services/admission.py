@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import trio
 
-from p2pnode.core.admission import DEFAULT_CAPS, Caps, belongs, is_early
+from p2pnode.core.admission import DEFAULT_CAPS, Caps, belongs, is_early, is_genesis
 from p2pnode.core.ids import NO_CIRCLE, CircleId, PeerId, PublicKey, RecordId
 from p2pnode.core.quarantine import QUARANTINE_BYTES, Quarantine
 from p2pnode.core.record import CHARTER, Record
@@ -171,10 +171,10 @@ class Admission:
             admitting = Admitting(tx, held.circle, held.known, now, caps=self._caps, own=False)
             return admitting.admit(pool, self._quarantine, self._on_manifest)
 
-        if not pool:
-            return Batch(held.circle, held.known)
-
-        batch = await self._store.write(work, durable=False)  # what a crash loses, sync brings again
+        if any(record.author in held.known or is_genesis(record, held.circle) for record in pool):
+            batch = await self._store.write(work, durable=False)  # what a crash loses, sync brings again
+        else:  # strangers only: a flood of them costs no transaction
+            batch = Batch(held.circle, held.known, waiting={record.id: record for record in pool})
         held.changed(batch.added.values(), batch.dropped.values(), batch.known)
         self._quarantine.remove([id for id in batch.taken_in if id not in batch.waiting])
         for record in batch.waiting.values():

@@ -1,10 +1,10 @@
-"""Token buckets, one per peer: how often somebody may ask before it has to wait."""
+"""Token buckets, one per peer (or author): how often somebody may ask before it has to wait."""
 
 from __future__ import annotations
 
-import trio
+from collections.abc import Hashable
 
-from p2pnode.core.ids import PeerId
+import trio
 
 MAX_PEERS = 4096
 """Buckets kept: more peers than a node has connections; the longest unused goes first."""
@@ -15,9 +15,9 @@ class TokenBuckets:
 
     def __init__(self, rate_per_s: float, burst: int) -> None:
         self._rate, self._burst = rate_per_s, float(burst)
-        self._held: dict[PeerId, tuple[float, float]] = {}
+        self._held: dict[Hashable, tuple[float, float]] = {}
 
-    def take(self, peer: PeerId, tokens: float = 1.0) -> bool:
+    def take(self, peer: Hashable, tokens: float = 1.0) -> bool:
         """True if the peer had these tokens, which are gone now."""
         now = trio.current_time()
         saved, since = self._held.pop(peer, (self._burst, now))

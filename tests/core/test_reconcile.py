@@ -45,7 +45,7 @@ def test_after_one_session_both_hold_the_union(rest: int, control: int, seed: in
     again = run_session(one, other, seed=seed + 1)
     assert again.complete
     assert again.records == 0
-    assert again.bytes <= 110
+    assert again.bytes <= 130  # two bounds of up to 40 bytes, where many share a second
 
 
 @pytest.mark.parametrize("scattered", [False, True])

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from p2pnode.config import Home
 from p2pnode.control import codec, session
 from p2pnode.control.backlog import Backlog
-from p2pnode.control.codec import Cancel, Event, Failure, FromServer, Hello, LineBuffer
+from p2pnode.control.codec import Answer, Cancel, Event, Failure, FromServer, Hello, LineBuffer
 from p2pnode.control.endpoint import CONNECT_TIMEOUT_S, connect
 from p2pnode.errors import DecodeError, NoDaemonError, P2pnodeError, TimedOutError
 
@@ -31,6 +31,8 @@ class _Call:
         self.on_event = on_event
         self.pending = session.Pending()
         self.result: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.answered = False
+        """Whether the daemon is done with it; `result` is also done when its awaiter was cancelled."""
 
 
 class ControlClient:
@@ -115,12 +117,13 @@ class ControlClient:
                 wake.clear()
                 if dropped := backlog.take_dropped():
                     yield Event(None, "dropped", {"count": dropped})
-                while (event := backlog.pop()) is not None:
+                elif (event := backlog.pop()) is not None:
                     yield event
-                if waiting.result.done():
+                elif waiting.result.done():
                     waiting.result.result()
                     return
-                await wake.wait()
+                else:
+                    await wake.wait()
         finally:
             self._end(id)
 
@@ -168,10 +171,10 @@ class ControlClient:
         waiting = self._calls.pop(id, None)
         if waiting is None:
             return
+        if not waiting.answered and not self.lost.is_set():
+            self._writer.write(codec.encode(Cancel(id)))
         if not waiting.result.done():
             waiting.result.cancel()
-            if not self.lost.is_set():
-                self._writer.write(codec.encode(Cancel(id)))
         elif not waiting.result.cancelled():
             waiting.result.exception()  # read it, so that asyncio does not report it as forgotten
 
@@ -199,8 +202,11 @@ class ControlClient:
             self._take_notice(message)
             return
         waiting = self._calls.get(id)
-        if waiting is None or waiting.result.done():
+        if waiting is None:
             return  # the late answer of a request that we cancelled
+        waiting.answered = isinstance(message, (Answer, Failure))
+        if waiting.result.done():
+            return
         try:
             if isinstance(message, Event):
                 if waiting.on_event is not None:

@@ -34,7 +34,8 @@ class BlockingClient:
         self._serial = 0
         self._socket, endpoint = connect(home)
         try:
-            self._send(session.greeting(endpoint))
+            if greeting := session.greeting(endpoint):
+                self._send(greeting)
             self.hello = session.check_hello(self._receive(time.monotonic() + CONNECT_TIMEOUT_S))
         except BaseException:
             self.close()

@@ -128,7 +128,10 @@ class _Session:
             message = codec.decode_from_client(bytes(line))
         except DecodeError:
             return False
-        return isinstance(message, Token) and hmac.compare_digest(message.token.encode(), self._token.encode())
+        if not isinstance(message, Token):
+            return False
+        shown = message.token.encode("utf-8", "surrogatepass")
+        return hmac.compare_digest(shown, self._token.encode())
 
     async def _receive(self, max_bytes: int) -> bytes:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from p2pnode.core.admission import DEFAULT_CAPS, Caps
 from p2pnode.core.charter import genesis
@@ -29,8 +29,14 @@ def key(name: str) -> KeyPair:
 class Circle:
     """A new circle with one steward, and its writers. Each author's counter goes on by itself unless `counter` is given."""
 
-    def __init__(self, steward: str = "steward", salt: bytes = SALT, created: int = NOON) -> None:
-        self.steward = key(steward)
+    def __init__(
+        self,
+        steward: str = "steward",
+        salt: bytes = SALT,
+        created: int = NOON,
+        key_of: Callable[[str], KeyPair] = key,
+    ) -> None:
+        self.steward = key_of(steward)
         self.charter = genesis(
             self.steward, name="Readers", purpose="", salt=salt, seq=seq_of(created, 0), created=created
         )

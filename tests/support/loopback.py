@@ -34,8 +34,9 @@ class LoopbackStream:
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         if self._link.bytes_left is not None:
             self._link.bytes_left -= len(data)
-            if self._link.bytes_left < 0:
-                await self.reset()
+            if self._link.bytes_left < 0:  # what was sent before arrives, then the line is dead
+                await self._pipe.aclose()
+                raise NetworkError("lost")
         self._link.bytes += len(data)
         try:
             self._check()
@@ -58,7 +59,7 @@ class LoopbackStream:
         await self._pipe.aclose()
 
     async def reset(self) -> None:
-        self._link.broken = True
+        self._link.broken = self._link.bytes_left is None or self._link.bytes_left >= 0
         await self._pipe.aclose()
 
     def _check(self) -> None:

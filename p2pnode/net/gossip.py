@@ -19,6 +19,7 @@ from libp2p.tools.anyio_service import background_trio_service
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import UsageError
+from p2pnode.net.failures import say_failed
 from p2pnode.net.host import contain_tasks
 
 log = logging.getLogger("p2pnode.net")
@@ -182,7 +183,7 @@ def _ask(topic: str, validate: Validate, deliver: Deliver, forwarder: PeerId, da
         if not validate(forwarder, data):
             return False
         deliver(forwarder, data)
-    except Exception:
-        log.exception("the validator of %s failed", topic)
+    except Exception as error:
+        say_failed(log, f"the validator of {topic}", error)
         return False
     return True

@@ -32,6 +32,7 @@ from multiaddr import Multiaddr
 
 from p2pnode.errors import NetworkError
 from p2pnode.net.addresses import host_of
+from p2pnode.net.failures import say_failed, short
 from p2pnode.net.hardening import harden
 
 log = logging.getLogger("p2pnode.net")
@@ -166,7 +167,7 @@ def contain_tasks(manager: Any) -> None:
         try:
             await function(*args)
         except Exception as error:
-            log.warning("a task of libp2p failed: %s: %s", getattr(function, "__qualname__", function), _short(error))
+            say_failed(log, f"libp2p's {getattr(function, '__qualname__', function)}", error)
 
     def run_contained(function: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> None:
         run_task(contained, function, *args, **options)
@@ -192,7 +193,7 @@ def _contained_streams(inner: Callable[[Any], Awaitable[None]]) -> Callable[[Any
         try:
             await inner(stream)
         except Exception as error:
-            log.info("a stream of %s was dropped: %s", peer, _short(error))
+            log.info("a stream of %s was dropped: %s", peer, short(error))
             await stream.reset()
         finally:
             open_streams[peer] -= 1
@@ -215,9 +216,3 @@ def _gate_connections(swarm: Any, admit: Callable[[ID], bool]) -> None:
         return await add_conn(muxed, direction=direction)
 
     swarm.add_conn = add_admitted
-
-
-def _short(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {str(error)[:200]}"

@@ -38,6 +38,7 @@ class Keeper:
         self._connected = connected
         self._connect = connect
         self._retry: dict[PeerId, tuple[float, float]] = {}
+        self._resting: dict[PeerId, float] = {}
 
     async def run(self) -> None:
         """For ever."""
@@ -47,6 +48,10 @@ class Keeper:
                     nursery.start_soon(self._try, peer, addresses)
             await trio.sleep(ROUND_S * random.uniform(0.8, 1.2))
 
+    def rest(self, peer: PeerId) -> None:
+        """It was disconnected on purpose: leave it alone for the longest pause."""
+        self._resting[peer] = trio.current_time() + LAST_RETRY_S
+
     async def _due(self) -> list[tuple[PeerId, list[str]]]:
         connected = set(self._connected())
         wanted: dict[PeerId, list[str]] = {}
@@ -55,14 +60,13 @@ class Keeper:
         if len(connected) < ENOUGH_PEERS:
             for peer, addresses in await self._book.recent(RECENT_PEERS):
                 wanted.setdefault(peer, list(addresses))
-        for peer in connected:
-            self._retry.pop(peer, None)
         now = trio.current_time()
-        self._retry = {peer: entry for peer, entry in self._retry.items() if peer in wanted}
+        self._retry = {p: entry for p, entry in self._retry.items() if p in wanted and p not in connected}
+        self._resting = {p: until for p, until in self._resting.items() if until > now}
         return [
             (peer, addresses)
             for peer, addresses in wanted.items()
-            if peer not in connected and self._retry.get(peer, (0.0, 0.0))[0] <= now
+            if peer not in connected and peer not in self._resting and self._retry.get(peer, (0.0, 0.0))[0] <= now
         ]
 
     async def _try(self, peer: PeerId, addresses: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from p2pnode.net import dht, identify
 from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
 from p2pnode.net.bans import Ban, Bans
 from p2pnode.net.dial import dial
+from p2pnode.net.failures import say_failed
 from p2pnode.net.gossip import Gossip
 from p2pnode.net.host import build_host, close_host, listen_on, run_host
 from p2pnode.net.kad.wire import Contact
@@ -67,6 +68,7 @@ class Libp2pNetwork:
         self._dialling: dict[PeerId, trio.Event] = {}
         self._greeting: set[PeerId] = set()
         self._lan_dials = 0
+        self._keeper: Keeper | None = None
         self._serving: dict[str, dict[PeerId, int]] = {}
         self.bans = bans
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
@@ -80,8 +82,8 @@ class Libp2pNetwork:
 
     def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
         """What goes on in the background, once we listen. `lan_name` None: nothing on the LAN."""
-        keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._ensure_connected)
-        self._nursery.start_soon(self._for_ever, keeper.run)
+        self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._ensure_connected)
+        self._nursery.start_soon(self._for_ever, self._keeper.run)
         self._nursery.start_soon(self._for_ever, self.dht.run)
         if lan_name is not None:
             self._nursery.start_soon(Lan(lan_name, self._id, self._own_addresses, self._seen_on_lan).run)
@@ -120,6 +122,8 @@ class Libp2pNetwork:
         return peer
 
     async def disconnect(self, peer: PeerId) -> None:
+        if self._keeper is not None:
+            self._keeper.rest(peer)
         async with trio.open_nursery() as nursery:
             for connection in self.peers_table.connections(peer):
                 nursery.start_soon(connection.close)
@@ -143,8 +147,8 @@ class Libp2pNetwork:
             except NetworkError as error:
                 log.info("%s with %s ended: %s", protocol, peer, error.message)
                 await stream.reset()
-            except Exception:
-                log.exception("%s with %s failed", protocol, peer)
+            except Exception as error:
+                say_failed(log, f"{protocol} with {peer}", error)
                 await stream.reset()
             finally:
                 counts[peer] -= 1
@@ -179,7 +183,7 @@ class Libp2pNetwork:
         try:
             await work(*arguments)
         except Exception as error:
-            log.warning("%s failed: %s", work.__qualname__, error, exc_info=not isinstance(error, P2pnodeError))
+            say_failed(log, work.__qualname__, error)
 
     async def _for_ever(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -22,7 +23,7 @@ def key(number: int) -> bytes:
 
 async def join(nodes: Sequence[Libp2pNetwork]) -> None:
     """A chain: each knows its neighbours only, the walks must do the rest."""
-    for left, right in zip(nodes, nodes[1:], strict=False):
+    for left, right in itertools.pairwise(nodes):
         await link(left, right)
 
 
@@ -109,7 +110,7 @@ async def test_nobody_can_promise_for_another() -> None:
 
 
 async def test_dead_peers_leave_the_table() -> None:
-    async with networks(3) as (a, b, c):
+    async with networks(3) as (a, b, _c):
         await join((a, b))
         async with NodeNet(77).open() as short:
             await link(a, short)

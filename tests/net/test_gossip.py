@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pytest
@@ -45,7 +46,7 @@ async def joined(nodes: Sequence[Libp2pNetwork]) -> list[Inbox]:
     inboxes = [Inbox(node) for node in nodes]
     for inbox in inboxes:
         await inbox.join()
-    for left, right in zip(nodes, nodes[1:], strict=False):
+    for left, right in itertools.pairwise(nodes):
         await link(left, right)
         await until(lambda left=left, right=right: right.peer_id in left.gossip.neighbours(TOPIC))
         await until(lambda left=left, right=right: left.peer_id in right.gossip.neighbours(TOPIC))
@@ -89,7 +90,7 @@ async def test_what_a_validator_refuses_goes_no_further() -> None:
 
 async def test_a_refusal_is_not_remembered() -> None:
     async with networks(2) as nodes:
-        first, second = await joined(nodes)
+        _first, second = await joined(nodes)
         verdict = [False]
         await nodes[1].join_topic(TOPIC, lambda f, d: verdict[0], lambda f, d: second.messages.append(d))
         asked = nodes[1].gossip._pubsub.topic_validators[TOPIC].validator

@@ -78,7 +78,7 @@ async def wait_connected(network: Libp2pNetwork, peer: PeerId, *, connected: boo
 async def until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
     """Poll for what has no event, with a deadline."""
     with trio.fail_after(deadline_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - libp2p has no event for most of it
             await trio.sleep(0.02)
 
 

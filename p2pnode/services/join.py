@@ -31,7 +31,7 @@ from p2pnode.core.invite import (
 )
 from p2pnode.core.record import VOUCH
 from p2pnode.core.records import encode_signed
-from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeError, PeerError, RefusedError
+from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeError, PeerError, RefusedError, UsageError
 from p2pnode.ports import Json, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.framing import receive_frame, send_frame
@@ -115,7 +115,7 @@ class Join:
                     await self._give_up(invite, answer.words)
                     raise RefusedError(answer.words, hint="ask for a new invite")
                 await self._enter(invite, answer)
-            except (NetworkError, trio.TooSlowError) as error:
+            except (NetworkError, UsageError, trio.TooSlowError) as error:
                 return await self._wait(invite, error)
         self._forget(invite.circle)
         self._emit("circle.joined", {"circle": id_text(CIRCLE_PREFIX, invite.circle), "name": invite.name})

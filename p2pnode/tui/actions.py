@@ -117,8 +117,6 @@ class Action:
     """Where it can be done; empty = everywhere."""
     method: str = ""
     reason: Reason = nothing
-    footer: int = 0
-    """Its place in the footer, 1 first; 0 = only in palette and help."""
 
     @property
     def key_shown(self) -> str:
@@ -128,143 +126,88 @@ class Action:
 
 _WORKS = ("search", "library", "work", "circles")
 
+# fmt: off
 ACTIONS: tuple[Action, ...] = (
     Action("go.home", "1", "Home", "How the node is doing and what to do next"),
     Action("go.search", "2", "Search", "Find works here and on the network"),
     Action("go.library", "3", "Library", "The works you published and keep"),
     Action("go.circles", "4", "Circles", "Your circles, what they are asked, who is in them"),
     Action("go.transfers", "5", "Transfers", "What is being fetched, and why it waits"),
-    Action(
-        "search.focus",
-        "slash",
-        "Search",
-        "Go to the search field",
-        ("home", "search", "library", "circles", "transfers", "work"),
-        "work.search",
-        footer=8,
-    ),
-    Action(
-        "work.open",
-        "o",
-        "Open",
-        "Show all about the selected work",
-        ("search", "library", "circles", "transfers"),
-        "work.show",
-        needs_work,
-        1,
-    ),
-    Action("work.get", "g", "Get", "Fetch the work and keep it", _WORKS, "work.get", needs_foreign_work, 2),
-    Action("ballot.cast", "v", "Vote", "Cast your ballot on the proposal", _WORKS, "ballot.cast", needs_proposal, 3),
-    Action(
-        "proposal.list",
-        "l",
-        "Propose",
-        "Propose to a circle that it lists this work",
-        _WORKS,
-        "proposal.open",
-        needs_work_and_circles,
-        4,
-    ),
-    Action(
-        "proposal.flag",
-        "f",
-        "Flag",
-        "Complain about this work to a circle",
-        _WORKS,
-        "proposal.open",
-        needs_work_and_circles,
-        5,
-    ),
+    Action("search.focus", "slash", "Search", "Go to the search field",
+           ("home", "search", "library", "circles", "transfers", "work"), "work.search"),
+    Action("work.open", "o", "Open", "Show all about the selected work",
+           ("search", "library", "circles", "transfers"), "work.show", needs_work),
+    Action("work.get", "g", "Get", "Fetch the work and keep it", _WORKS, "work.get", needs_foreign_work),
+    Action("ballot.cast", "v", "Vote", "Cast your ballot on the proposal", _WORKS, "ballot.cast", needs_proposal),
+    Action("proposal.list", "l", "Propose", "Propose to a circle that it lists this work",
+           _WORKS, "proposal.open", needs_work_and_circles),
+    Action("proposal.flag", "f", "Flag", "Complain about this work to a circle",
+           _WORKS, "proposal.open", needs_work_and_circles),
     Action("work.copy", "y", "Copy id", "Copy the work's id to the clipboard", (*_WORKS, "transfers"), "", needs_work),
-    Action("pane.open", "a", "Asked", "What the circle is asked", ("circles",), footer=1),
-    Action("pane.members", "m", "Members", "The circle's roll", ("circles",), footer=1),
-    Action("pane.listed", "w", "Works", "The works the circle lists", ("circles",), footer=1),
-    Action(
-        "circle.create", "n", "New", "Create a circle of your own", ("circles", "home"), "circle.create", needs_node, 6
-    ),
-    Action(
-        "circle.join", "j", "Join", "Join a circle with an invite", ("circles", "home"), "circle.join", needs_node, 6
-    ),
-    Action(
-        "circle.invite",
-        "i",
-        "Invite",
-        "Make an invite to the selected circle",
-        ("circles",),
-        "circle.invite",
-        needs_circle,
-        6,
-    ),
+    Action("pane.open", "a", "Asked", "What the circle is asked", ("circles",)),
+    Action("pane.members", "m", "Members", "The circle's roll", ("circles",)),
+    Action("pane.listed", "w", "Works", "The works the circle lists", ("circles",)),
+    Action("circle.create", "n", "New circle", "Create a circle of your own",
+           ("circles", "home"), "circle.create", needs_node),
+    Action("circle.join", "j", "Join", "Join a circle with an invite", ("circles", "home"), "circle.join", needs_node),
+    Action("circle.invite", "i", "Invite", "Make an invite to the selected circle",
+           ("circles",), "circle.invite", needs_circle),
     Action("circle.leave", "", "Leave circle", "Leave the selected circle", ("circles",), "circle.leave", needs_circle),
-    Action(
-        "vouch.give",
-        "plus",
-        "Vouch",
-        "Vouch that the selected key is a distinct person you know",
-        ("circles",),
-        "vouch.give",
-        needs_member,
-    ),
-    Action(
-        "vouch.revoke",
-        "minus",
-        "Unvouch",
-        "Take back your vouch for the selected key",
-        ("circles",),
-        "vouch.revoke",
-        needs_member,
-    ),
-    Action(
-        "transfer.cancel",
-        "x",
-        "Cancel",
-        "Stop the selected transfer; what is here stays for a later start",
-        ("transfers",),
-        "transfer.cancel",
-        needs_transfer,
-        2,
-    ),
-    Action(
-        "peer.connect", "c", "Connect", "Connect to a node by its address", ("home",), "peer.connect", needs_node, 3
-    ),
-    Action(
-        "peer.copy",
-        "y",
-        "Copy address",
-        "Copy your node's address to give to a friend",
-        ("home",),
-        "",
-        needs_address,
-        4,
-    ),
-    Action(
-        "identity.set",
-        "e",
-        "Your name",
-        "Set the name under which you publish",
-        ("home",),
-        "identity.set",
-        needs_node,
-        5,
-    ),
-    Action("work.publish", "p", "Publish", "Publish a file or folder", (), "work.publish", needs_node, 7),
+    Action("vouch.give", "plus", "Vouch", "Vouch that the selected key is a distinct person you know",
+           ("circles",), "vouch.give", needs_member),
+    Action("vouch.revoke", "minus", "Unvouch", "Take back your vouch for the selected key",
+           ("circles",), "vouch.revoke", needs_member),
+    Action("transfer.cancel", "x", "Cancel", "Stop the selected transfer; what is here stays for a later start",
+           ("transfers",), "transfer.cancel", needs_transfer),
+    Action("peer.connect", "c", "Connect", "Connect to a node by its address", ("home",), "peer.connect", needs_node),
+    Action("peer.copy", "y", "Copy address", "Copy your node's address to give to a friend",
+           ("home",), "", needs_address),
+    Action("identity.set", "e", "Your name", "Set the name under which you publish",
+           ("home",), "identity.set", needs_node),
+    Action("work.publish", "p", "Publish", "Publish a file or folder", (), "work.publish", needs_node),
     Action("page.refresh", "r", "Refresh", "Ask the node again, or try to reach it now"),
     Action("node.start", "s", "Start node", "Start the node on this machine", (), "", needs_no_node),
-    Action(
-        "node.stop",
-        "",
-        "Stop node",
-        "Stop the node; nobody can fetch from it until it runs again",
-        (),
-        "node.stop",
-        needs_node,
-    ),
+    Action("node.stop", "", "Stop node", "Stop the node; nobody can fetch from it until it runs again",
+           (), "node.stop", needs_node),
     Action("app.theme", "t", "Theme", "Next theme: dark, light, high contrast"),
-    Action("page.back", "escape", "Back", "Back to where you came from", ("work",), footer=6),
+    Action("page.back", "escape", "Back", "Back to where you came from", ("work",)),
     Action("app.palette", "ctrl+p", "Commands", "Everything you can do here, by typing its name"),
-    Action("app.help", "question_mark", "Help", "Keys and what they do, here and now", footer=9),
-    Action("app.quit", "q", "Quit", "Close this screen; the node keeps running", footer=9),
+    Action("app.help", "question_mark", "Help", "Keys and what they do, here and now"),
+    Action("app.quit", "q", "Quit", "Close this screen; the node keeps running"),
 )
+# fmt: on
+
+_ABOUT_WORKS = ("work.open", "work.get", "ballot.cast", "proposal.list", "proposal.flag")
+FOOTERS = {
+    "home": (
+        "peer.connect",
+        "peer.copy",
+        "work.publish",
+        "search.focus",
+        "circle.join",
+        "circle.create",
+        "identity.set",
+    ),
+    "search": (*_ABOUT_WORKS, "work.publish", "search.focus"),
+    "library": (*_ABOUT_WORKS, "work.publish", "search.focus"),
+    "circles": (
+        "work.open",
+        "ballot.cast",
+        "circle.create",
+        "circle.join",
+        "circle.invite",
+        "work.publish",
+        "work.get",
+        "proposal.list",
+        "proposal.flag",
+        "vouch.give",
+        "vouch.revoke",
+    ),
+    "transfers": ("work.open", "transfer.cancel", "work.publish", "search.focus"),
+    "work": ("page.back", *_ABOUT_WORKS[1:], "work.publish", "search.focus"),
+}
+"""What each footer shows, the most useful first: where not all fit, the last ones are left out."""
+LAST_IN_FOOTER = ("app.help", "app.quit")
 
 BY_ID = {action.id: action for action in ACTIONS}
 
@@ -276,7 +219,7 @@ def here(screen: str) -> list[Action]:
 
 def footer(screen: str) -> list[Action]:
     """What the footer of a screen shows, in its order."""
-    return sorted((action for action in here(screen) if action.footer), key=lambda action: action.footer)
+    return [BY_ID[id] for id in (*FOOTERS[screen], *LAST_IN_FOOTER)]
 
 
 def bindings(screen: str) -> dict[str, str]:

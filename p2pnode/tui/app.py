@@ -8,17 +8,23 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
+from textual.css.query import NoMatches
 
 from p2pnode.config import Home
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import happenings, words
 from p2pnode.tui.actions import BY_ID, Situation
+from p2pnode.tui.background import in_background
 from p2pnode.tui.deeds import DEEDS
 from p2pnode.tui.launch import Launch, launch
+from p2pnode.tui.links import ACTION_META
 from p2pnode.tui.modals.window import ErrorWindow
 from p2pnode.tui.node import PAUSES_S, Link, Node
 from p2pnode.tui.page import Page
@@ -106,7 +112,7 @@ class P2pnodeApp(App[None]):
         self.theme = THEMES[0].name
         if self.still:
             self.animation_level = "none"
-        self.run_worker(self.node.run(), group="node")
+        in_background(self, self.node.run, "node", exclusive=False)
         self.set_interval(1.0, self._each_second)
         self.set_interval(STATUS_INTERVAL_S, self.ask_common)
 
@@ -119,13 +125,19 @@ class P2pnodeApp(App[None]):
     def situation(self) -> Situation:
         return self.page.situation() if self.page else Situation()
 
+    def on_click(self, event: events.Click) -> None:
+        """A click on a key that is drawn somewhere does what the key does."""
+        action = event.style.meta.get(ACTION_META)
+        if isinstance(self.screen, Page) and action in BY_ID:
+            self.action_act(action)
+
     def action_act(self, id: str) -> None:
         """Do an action of the table, or say why it cannot be done."""
         action, now = BY_ID[id], self.situation
         if reason := action.reason(now):
             self.notify(f"{action.label}: {reason}", severity="warning", markup=False)
             return
-        self.run_worker(self._do(id, now), group=f"deed {id}", exclusive=id not in ("work.get",))
+        in_background(self, partial(self._do, id, now), f"deed {id}", exclusive=id != "work.get")
 
     async def _do(self, id: str, now: Situation) -> None:
         try:
@@ -171,7 +183,7 @@ class P2pnodeApp(App[None]):
     def ask_common(self) -> None:
         """Ask again for what all screens show."""
         if self.node.link.online:
-            self.run_worker(self._load_common(), group="common", exclusive=True)
+            in_background(self, self._load_common, "common")
 
     async def _load_common(self) -> None:
         try:
@@ -189,28 +201,28 @@ class P2pnodeApp(App[None]):
         return sum(1 for p in proposals if p.get("state") == "open" and not p.get("mine"))
 
     def _draw(self) -> None:
-        if page := self.page:
-            page.common_changed()
-            page.draw_chrome()
+        with suppress(NoMatches):  # an answer may come while the screens are being taken down
+            if (page := self.page) and page.ready:
+                page.common_changed()
+                page.draw_chrome()
 
     def _each_second(self) -> None:
-        if not self.node.link.online and (page := self.page):
-            page.draw_chrome()
+        if not self.node.link.online:
+            self._draw()
 
     def _link_changed(self, link: Link) -> None:
         if link.online:
             self.was_online = True
             self.ask_common()
-        for stack in list(self._screen_stacks.values()):
-            for screen in stack:
-                if isinstance(screen, Page):
-                    screen.link_changed(link)
+        with suppress(NoMatches):  # as above
+            if page := self.page:
+                page.link_changed(link)
 
     def _heard(self, name: str, data: Answer) -> None:
         if text := happenings.sentence(name, data, self.my_circles):
             self.happenings.append(Happening(self.clock(), text, happenings.style(name, data)))
         if name in _ABOUT_CIRCLES or name.startswith("peer."):
             self.ask_common()
-        if page := self.page:
+        if (page := self.page) and page.ready:
             page.heard(name, data)
-            page.common_changed()
+        self._draw()

@@ -8,27 +8,24 @@ from textual.content import Content
 from textual.widgets import Static
 
 from p2pnode.tui import words
-from p2pnode.tui.actions import SCREENS, Situation, footer
+from p2pnode.tui.actions import LAST_IN_FOOTER, SCREENS, Situation, footer
 from p2pnode.tui.draw import AWAY, HERE, styled
 from p2pnode.tui.links import click, footer_link, key_link
 from p2pnode.tui.node import Link
 from p2pnode.tui.text import clean, clip
 from p2pnode.tui.words import Answer, number
 
-LAST_ONES = ("app.help", "app.quit")
-"""Actions that stay in the footer however narrow it gets."""
-
 
 class TopBar(Static):
     """Names of the screens on their number keys, and how the node is."""
 
-    DEFAULT_CSS = "TopBar { dock: top; height: 1; background: $panel; color: $foreground; padding: 0 1; }"
+    DEFAULT_CSS = "TopBar { height: 1; background: $panel; color: $foreground; padding: 0 1; }"
 
     def show(self, screen: str, link: Link, status: Answer, width: int) -> None:
         """Draw for a screen of `width` columns."""
         tabs = [styled("p2pnode ", "bold $text-primary")]
         for number_key, (id, name) in enumerate(list(SCREENS.items())[:5], 1):
-            style = "$text on $primary bold" if id == screen else "$text-muted"
+            style = "$text on $primary bold" if id == screen else "$foreground-muted"
             tabs.append(styled(f" {number_key} {name} ", style).stylize(click(f"go.{id}")))
         left, right = Content("").join(tabs), self._state(link, status)
         gap = max(1, width - 2 - left.cell_length - right.cell_length)
@@ -47,7 +44,7 @@ class Banner(Static):
     """One line that appears while the node cannot be reached: what is wrong, when we try again, what to press."""
 
     DEFAULT_CSS = """
-    Banner { dock: top; height: auto; max-height: 2; padding: 0 1; display: none;
+    Banner { height: auto; max-height: 2; padding: 0 1; display: none;
              background: $warning-muted; color: $text-warning; }
     Banner.-shown { display: block; }
     """
@@ -75,6 +72,18 @@ class KeysBar(Static):
 
     DEFAULT_CSS = "KeysBar { dock: bottom; height: 1; background: $panel; padding: 0 1; }"
 
+    def show_typing(self) -> None:
+        """While a field has the focus, letters belong to it: the keys that still do something."""
+        parts = [
+            ("enter", "Ask others now"),
+            ("down", "To the hits"),
+            ("F1", "Help"),
+            ("^p", "Commands"),
+            ("^q", "Quit"),
+        ]
+        links = [Content.assemble((key, "$text-accent bold"), " ", text) for key, text in parts]
+        self.update(Content("  ").join(links))
+
     def show(self, now: Situation, width: int) -> None:
         """Where not all fit, those that cannot be done go first, then the last ones."""
         chosen = footer(now.screen)
@@ -86,6 +95,6 @@ class KeysBar(Static):
 
         for droppable in (disabled, set(links)):
             for action in reversed(chosen):
-                if too_wide() and action.id in droppable and action.id not in LAST_ONES:
+                if too_wide() and action.id in droppable and action.id not in LAST_IN_FOOTER:
                     chosen = [other for other in chosen if other is not action]
         self.update(Content("  ").join([links[action.id] for action in chosen]))

@@ -15,6 +15,7 @@ from p2pnode.tui.words import Answer, number
 
 FOR, AGAINST, OPEN = "█", "▒", "·"
 BAR_CELLS = 16
+LABEL_CELLS = 11
 HERE, AWAY = "●", "○"
 
 
@@ -27,7 +28,7 @@ def tally_bar(approve: int, reject: int, cells: int = BAR_CELLS) -> Content:
     """Counted ballots for and against, as shares of the bar; both sides show at least one cell where they have one."""
     total = approve + reject
     if not total:
-        return styled(OPEN * cells, "$text-muted")
+        return styled(OPEN * cells, "$foreground-muted")
     green = min(cells - (reject > 0), max(approve > 0, round(cells * approve / total)))
     return Content.assemble((FOR * green, "$success"), (AGAINST * (cells - green), "$error"))
 
@@ -41,7 +42,7 @@ def tally(entry: Answer, cells: int = BAR_CELLS) -> Content:
 def progress_bar(done: int, total: int, cells: int = BAR_CELLS) -> Content:
     """How much of something is there; an unknown total shows nothing as done."""
     filled = min(cells, cells * done // total) if total > 0 else 0
-    return Content.assemble((FOR * filled, "$primary"), (OPEN * (cells - filled), "$text-muted"))
+    return Content.assemble((FOR * filled, "$primary"), (OPEN * (cells - filled), "$foreground-muted"))
 
 
 def percent(done: int, total: int) -> str:
@@ -53,14 +54,14 @@ def verdict_cell(answer: Answer) -> Content:
     """The verdict of a work in one cell: that of its only circle, else the first word and how many more."""
     entries = words.verdicts_of(answer)
     if not entries:
-        return styled("private" if answer.get("private") else "new", "$text-muted")
+        return styled("private" if answer.get("private") else "new", "$foreground-muted")
     more = f" +{len(entries) - 1}" if len(entries) > 1 else ""
-    return Content.assemble((words.verdict(entries[0]), words.verdict_style(entries[0])), (more, "$text-muted"))
+    return Content.assemble((words.verdict(entries[0]), words.verdict_style(entries[0])), (more, "$foreground-muted"))
 
 
 def here_mark(answer: Answer) -> Content:
     """Whether the content is on this machine."""
-    return styled(HERE, "$success") if answer.get("local") else styled(AWAY, "$text-muted")
+    return styled(HERE, "$success") if answer.get("local") else styled(AWAY, "$foreground-muted")
 
 
 def circle_name(entry: Answer) -> str:
@@ -68,10 +69,10 @@ def circle_name(entry: Answer) -> str:
     return marked(entry.get("circle_name") or entry.get("name") or "") or words.short_id(entry.get("circle", ""))
 
 
-def fields(pairs: Iterable[tuple[str, str | Content]], label_cells: int = 11) -> Content:
+def fields(pairs: Iterable[tuple[str, str | Content]], label_cells: int = LABEL_CELLS) -> Content:
     """Labels and values under each other; pairs without a value are left out."""
     lines = [
-        Content.assemble((label.ljust(label_cells), "$text-muted"), value)
+        Content.assemble((label.ljust(label_cells), "$foreground-muted"), value)
         for label, value in pairs
         if (value.plain if isinstance(value, Content) else value)
     ]
@@ -114,12 +115,12 @@ def _providers(answer: Answer) -> str:
 def side(answer: Answer | None) -> Content:
     """What the side panel says about the work under the cursor."""
     if answer is None:
-        return styled("Nothing is selected.", "$text-muted")
+        return styled("Nothing is selected.", "$foreground-muted")
     parts = [styled(words.title(answer), "bold"), work_fields(answer)]
     if summary := answer.get("summary"):
         parts.append(Content("\n".join(clean_lines(summary))))
     entries = words.verdicts_of(answer)
     parts += [verdict_block(entry) for entry in entries]
     if not entries:
-        parts.append(styled("No circle has decided on it.", "$text-muted"))
+        parts.append(styled("No circle has decided on it.", "$foreground-muted"))
     return Content("\n\n").join(parts)

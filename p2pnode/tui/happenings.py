@@ -43,4 +43,4 @@ def style(name: str, data: Answer) -> str:
         return {"listed": "$text-success", "taken_down": "$text-error", "disputed": "$text-warning"}.get(
             str(data.get("after")), ""
         )
-    return "$text-success" if name in ("work.published", "work.fetched", "circle.joined") else "$text-muted"
+    return "$text-success" if name in ("work.published", "work.fetched", "circle.joined") else "$foreground-muted"

@@ -111,14 +111,16 @@ class Node:
 
     async def _stay_connected(self) -> None:
         client = await ControlClient.connect(self.home)
+        unsubscribe: Callable[[], None] = lambda: None  # noqa: E731
         try:
-            await client.subscribe(lambda name, data: self._on_event(name, data))
+            unsubscribe = await client.subscribe(self._on_event)
             self._client = client
             self._failures = 0
             self._set(Link("online"))
             await client.lost.wait()
         finally:
             self._client = None
+            unsubscribe()
             await client.close()
 
     async def _start_daemon(self) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
+from textual.widgets import Input
 
 from p2pnode.errors import NoDaemonError, P2pnodeError
 from p2pnode.tui.actions import Situation, bindings
+from p2pnode.tui.background import in_background
 from p2pnode.tui.chrome import Banner, KeysBar, TopBar
 from p2pnode.tui.node import Link
 from p2pnode.tui.panel import Panel
@@ -32,9 +34,10 @@ WIDE_CELLS = 120
 """From this width on a side panel is shown."""
 
 
-def page_bindings(screen: str) -> list[Binding]:
+def page_bindings(screen: str) -> list[BindingType]:
     """The keys of a screen, from the actions table."""
-    return [Binding(key, f"app.act('{action}')", show=False) for key, action in bindings(screen).items()]
+    keys = bindings(screen) | {"f1": "app.help", "ctrl+q": "app.quit"}
+    return [Binding(key, f"app.act('{action}')", show=False) for key, action in keys.items()]
 
 
 class Page(Screen[None]):
@@ -49,6 +52,8 @@ class Page(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._reload_timer: Timer | None = None
+        self.ready = False
+        """True once all widgets are there; the node may answer before that."""
 
     @property
     def node_app(self) -> P2pnodeApp:
@@ -94,27 +99,40 @@ class Page(Screen[None]):
 
     def reload(self) -> None:
         """Ask again, in the background; an older question that still runs is given up."""
-        if self.node_app.node.link.online:
-            self.run_worker(self.load(), group="load", exclusive=True)
+        if self.ready and self.node_app.node.link.online:
+            in_background(self, self.load, "load")
 
     def link_changed(self, link: Link) -> None:
-        self.set_class(link.state == "lost" or (link.error is not None and not link.online), "-stale")
+        if not self.ready:
+            return
+        self.set_class(link.error is not None and not link.online, "-stale")
         self.draw_chrome()
-        if link.online:
+        if link.online and self.in_front:
             self.reload()
         elif link.state == "lost" and link.error is not None:
-            for panel in self.query(Panel):
-                if panel.state == "loading":
-                    panel.error(link.error)
+            self._say_lost(link.error)
+
+    def _say_lost(self, error: P2pnodeError) -> None:
+        for panel in self.query(Panel):
+            if panel.state == "loading":
+                panel.error(error)
 
     def draw_chrome(self) -> None:
         """Bar, banner and keys as things stand now."""
-        if not self.is_mounted or not self.is_current:
+        if not self.ready or not self.in_front:
             return
         app, width = self.node_app, self.app.size.width
         self.query_one(TopBar).show(self.tab, app.node.link, app.status, width)
         self.query_one(Banner).show(app.node.link, app.clock(), width)
-        self.query_one(KeysBar).show(self.situation(), width)
+        if isinstance(self.focused, Input):
+            self.query_one(KeysBar).show_typing()
+        else:
+            self.query_one(KeysBar).show(self.situation(), width)
+
+    @property
+    def in_front(self) -> bool:
+        """Whether this is the page one looks at, perhaps behind a window."""
+        return self.node_app.page is self
 
     @property
     def tab(self) -> str:
@@ -133,10 +151,15 @@ class Page(Screen[None]):
             panel.error(error)
         return None
 
+    def on_mount(self) -> None:
+        self.ready = True
+        self.on_screen_resume()
+
     def on_screen_resume(self) -> None:
-        self.set_class(self.node_app.node.link.state == "lost", "-stale")
+        self.link_changed(self.node_app.node.link)
+
+    def watch_focused(self) -> None:
         self.draw_chrome()
-        self.reload()
 
     def on_resize(self) -> None:
         self.draw_chrome()

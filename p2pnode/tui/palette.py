@@ -27,7 +27,7 @@ class ActionCommands(Provider):
         for action in here(now.screen):
             reason = action.reason(now)
             key = f"  {action.key_shown}" if action.key else ""
-            name = Content.assemble(action.label, (key, "$text-muted"))
+            name = Content.assemble(action.label, (key, "$foreground-muted"))
             yield action, name, f"{action.help} (not now: {reason})" if reason else action.help
 
     async def discover(self) -> Hits:

@@ -23,7 +23,7 @@ class Panel(Vertical):
     """A titled frame around widgets that are shown only when it is filled."""
 
     DEFAULT_CSS = """
-    Panel { height: 1fr; border: round $panel-lighten-2; border-title-color: $text-muted; padding: 0 1; }
+    Panel { height: 1fr; border: round $foreground 25%; border-title-color: $text-muted; padding: 0 1; }
     Panel:focus-within { border: round $primary; border-title-color: $foreground; }
     Panel > .notice { display: none; width: 1fr; height: 1fr; content-align: center middle; text-align: center; }
     Panel.-loading > .notice, Panel.-empty > .notice, Panel.-error > .notice { display: block; }
@@ -39,7 +39,7 @@ class Panel(Vertical):
         super().__init__(*children, self._notice, id=id)
         if title:
             self.border_title = Content(title)
-        self._notice.update(Content.styled("Asking the node…", "$text-muted"))
+        self._notice.update(Content.styled("Asking the node…", "$foreground-muted"))
 
     @property
     def notice(self) -> str:
@@ -54,7 +54,7 @@ class Panel(Vertical):
     def loading_now(self, text: str = "Asking the node…") -> None:
         """Waiting for the first answer. A filled panel stays filled while it asks again."""
         if self.state != "filled":
-            self._notice.update(Content.styled(text, "$text-muted"))
+            self._notice.update(Content.styled(text, "$foreground-muted"))
             self.state = "loading"
 
     def empty(self, why: str, *actions: str) -> None:

@@ -20,9 +20,6 @@ from textual.strip import Strip
 
 from p2pnode.tui.words import Answer
 
-MIN_FLEX_CELLS = 8
-"""The flexible column never gets narrower than this; fixed ones that do not fit any more are left out, last first."""
-
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -30,7 +27,11 @@ class Column:
 
     label: str
     cells: int = 0
+    least: int = 26
+    """Cells the flexible column wants at least; fixed columns that do not fit beside it are left out."""
     right: bool = False
+    keep: int = 1
+    """Where not all columns fit, those with the lowest number leave first, of equals the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,8 @@ class Rows(ScrollView, can_focus=True):
     DEFAULT_CSS = """
     Rows { height: 1fr; overflow-x: hidden; background: $surface; color: $foreground; }
     Rows > .rows--head { color: $text-muted; text-style: bold; }
-    Rows > .rows--cursor { background: $primary 25%; }
-    Rows:focus > .rows--cursor { background: $primary; color: $text; text-style: bold; }
+    Rows > .rows--cursor { background: $primary 20%; }
+    Rows:focus > .rows--cursor { background: $primary 45%; text-style: bold; }
     Rows > .rows--note { color: $text-muted; }
     """
     COMPONENT_CLASSES = {"rows--head", "rows--cursor", "rows--note"}  # noqa: RUF012  (Textual declares it so)
@@ -226,8 +227,8 @@ class Rows(ScrollView, can_focus=True):
         def left_over() -> int:
             return width - sum(self.columns[i].cells for i in shown) - 2 * (len(shown) - 1)
 
-        while flexible and left_over() < MIN_FLEX_CELLS and len(shown) > 1:
-            shown.remove(next(i for i in reversed(shown) if self.columns[i].cells))
+        while flexible and left_over() < self.columns[flexible[0]].least and len(shown) > 1:
+            shown.remove(min((i for i in reversed(shown) if self.columns[i].cells), key=lambda i: self.columns[i].keep))
         return [(i, self.columns[i].cells or max(0, left_over())) for i in shown]
 
     def _strip(self, content: Content, width: int, component: str | None) -> Strip:

@@ -11,6 +11,7 @@ import unicodedata
 from rich.cells import cell_len, set_cell_size
 
 ELLIPSIS = "…"
+MAX_INDENT_CELLS = 8
 MAX_SHOWN_CHARS = 4096
 """Characters of one foreign string that we look at: a screen shows fewer, and a record of 16 KiB must not cost a second."""
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -29,6 +30,13 @@ def clean(text: object) -> str:
 def clean_lines(text: object) -> list[str]:
     """The same for text that may have paragraphs: each line cleaned."""
     return [clean(line) for line in str(text)[:MAX_SHOWN_CHARS].splitlines()]
+
+
+def clean_indented(text: object) -> str:
+    """`clean`, but spaces at the beginning stay, up to a sane number: for prose that the node laid out itself."""
+    line = str(text)[:MAX_SHOWN_CHARS]
+    indent = len(line) - len(line.lstrip(" "))
+    return " " * min(indent, MAX_INDENT_CELLS) + clean(line)
 
 
 def clip(text: str, cells: int) -> str:

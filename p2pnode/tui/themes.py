@@ -46,7 +46,13 @@ CONTRAST = Theme(
     panel="#202020",
     dark=True,
     text_alpha=1.0,
-    variables={"text-muted": "#ffffff", "text-disabled": "#c0c0c0", "primary-muted": "#404000"},
+    variables={
+        "text-muted": "#ffffff",
+        "text-disabled": "#c0c0c0",
+        "foreground-muted": "#ffffff",
+        "foreground-disabled": "#c0c0c0",
+        "primary-muted": "#404000",
+    },
 )
 THEMES = (DARK, LIGHT, CONTRAST)
 """The order in which the theme key goes through them."""

@@ -32,13 +32,13 @@ VERDICT_MEANINGS = {
     "taken_down": "the circle took it down",
 }
 VERDICT_STYLES = {
-    "new": "$text-muted",
+    "new": "$foreground-muted",
     "listed": "$text-success",
     "rejected": "$text-error",
     "disputed": "$text-warning",
     "taken_down": "$text-error",
 }
-WORK_STATES = {"own": "yours", "kept": "kept", "heard": "not here yet", "fetching": "fetching"}
+WORK_STATES = {"own": "yours", "kept": "kept", "heard": "away", "fetching": "fetching"}
 TRANSFER_STATES = {
     "finding": "looking for providers",
     "fetching": "fetching",
@@ -48,12 +48,20 @@ TRANSFER_STATES = {
     "cancelled": "cancelled",
 }
 COMPLAINTS = {
-    "licence": "the licence is wrong or missing",
-    "corrupt": "the content is broken",
+    "licence": "its licence is wrong or missing",
+    "corrupt": "its content is broken",
     "duplicate": "the same work is here already",
     "metadata": "title, creators or tags are wrong",
     "harmful": "it does harm",
     "off_topic": "it does not belong in this circle",
+}
+FLAGGED_AS = {
+    "licence": "badly licensed",
+    "corrupt": "broken",
+    "duplicate": "a duplicate",
+    "metadata": "mislabelled",
+    "harmful": "harmful",
+    "off_topic": "off topic",
 }
 KINDS = ("book", "paper", "course", "software", "hardware", "music", "video", "image", "dataset", "policy", "other")
 LICENCES = (
@@ -147,7 +155,7 @@ def verdict(entry: Answer) -> str:
 
 
 def verdict_style(entry: Answer) -> str:
-    return VERDICT_STYLES.get(str(entry.get("verdict", "new")), "$text-muted")
+    return VERDICT_STYLES.get(str(entry.get("verdict", "new")), "$foreground-muted")
 
 
 def verdicts_of(answer: Answer) -> list[Answer]:
@@ -167,7 +175,7 @@ def proposal_question(proposal: Answer) -> str:
         return f"List “{work}”?"
     if kind == "flag":
         complaint = str(proposal.get("complaint", ""))
-        return f"Is this true of “{work}”: {COMPLAINTS.get(complaint, clean(complaint))}?"
+        return f"Flag “{work}” as {FLAGGED_AS.get(complaint, clean(complaint))}?"
     return f"{clean(kind).capitalize()}: “{work}”?"
 
 

@@ -11,7 +11,6 @@ import asyncio
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +64,7 @@ class ScriptedNode:
     def rise(self) -> None:
         """Listen, and say where in run/control."""
         path = str(Path(self._folder) / "control.sock")
+        Path(path).unlink(missing_ok=True)
         self._call(self._listen(path))
         self.home.run.mkdir(parents=True, exist_ok=True)
         self.home.control.write_bytes(UnixEndpoint(path).to_bytes())
@@ -90,7 +90,6 @@ class ScriptedNode:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
 
     async def _listen(self, path: str) -> None:
-        Path(path).unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, path)
 
     async def _drop(self) -> None:
@@ -100,9 +99,8 @@ class ScriptedNode:
         for writer in list(self._writers):
             writer.close()
         self._writers.clear()
-        deadline = time.monotonic() + 1
-        while any(t is not asyncio.current_task() for t in asyncio.all_tasks()) and time.monotonic() < deadline:
-            await asyncio.sleep(0.005)
+        if serving := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(serving, timeout=DEADLINE_S)
 
     async def _emit(self, name: str, data: dict[str, Any]) -> None:
         for writer, id in list(self._writers.items()):

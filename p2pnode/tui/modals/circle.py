@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Static
 
 from p2pnode.errors import P2pnodeError, UsageError
+from p2pnode.tui.background import in_background
 from p2pnode.tui.modals.form import Form, TextField, field_row
 from p2pnode.tui.text import clean, clip
 
@@ -39,7 +40,7 @@ class CreateCircleForm(Form):
         return params | ({"purpose": self.text_of("purpose")} if self.text_of("purpose") else {})
 
     def label(self) -> str:
-        name = clip(self.text_of("name"), NAME_SHOWN_CELLS) if self.is_mounted else ""
+        name = clip(self.text_of("name"), NAME_SHOWN_CELLS) if self.ready else ""
         return f"Create “{name}” as its steward" if name else "Create, as its steward"
 
     def explain(self) -> str:
@@ -87,7 +88,7 @@ class InviteWindow(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="window", can_focus=False):
             yield Static(Content(f"Invite to {self.circle_name}"), classes="heading")
-            yield Static(Content.styled("Making an invite…", "$text-muted"), id="invite")
+            yield Static(Content.styled("Making an invite…", "$foreground-muted"), id="invite")
             yield Static(
                 Content(
                     "For one person, one time. Whoever has it can join as somebody you vouch for: send it privately, "
@@ -100,7 +101,7 @@ class InviteWindow(ModalScreen[None]):
                 yield Button(Content("Close"), id="close", compact=True)
 
     def on_mount(self) -> None:
-        self.run_worker(self._make())
+        in_background(self, self._make, "invite")
 
     async def _make(self) -> None:
         node = cast("P2pnodeApp", self.app).node

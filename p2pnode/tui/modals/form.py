@@ -7,6 +7,7 @@ It is dismissed with the answer, or with None when it was cancelled.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on
@@ -20,6 +21,7 @@ from textual.worker import Worker
 
 from p2pnode.errors import P2pnodeError, UsageError
 from p2pnode.tui import words
+from p2pnode.tui.background import in_background
 from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer
 
@@ -74,6 +76,8 @@ class Form(ModalScreen[Answer | None]):
     def __init__(self) -> None:
         super().__init__()
         self._call: Worker[None] | None = None
+        self.ready = False
+        """True once all fields are there."""
         self.signer: Answer = {}
         """The answer of identity.show for what this form would sign."""
 
@@ -111,13 +115,14 @@ class Form(ModalScreen[Answer | None]):
                 yield Button(Content("Cancel"), id="cancel", compact=True)
 
     def on_mount(self) -> None:
+        self.ready = True
         self.refresh_signer()
         self.show_changes()
 
     def refresh_signer(self) -> None:
         """Ask under which name this would be signed."""
         if self.signing_circle() is not None:
-            self.run_worker(self._load_signer(), group="signer", exclusive=True)
+            in_background(self, self._load_signer, "signer")
 
     async def _load_signer(self) -> None:
         circle = self.signing_circle()
@@ -137,7 +142,7 @@ class Form(ModalScreen[Answer | None]):
 
     def show_changes(self) -> None:
         """Bring button and explanation in line with the fields."""
-        if self.is_mounted and self._call is None:
+        if self.ready and self._call is None:
             self.query_one("#submit", Button).label = Content(self.label())
             self.query_one("#explain", Static).update(Content(self.explain()))
 
@@ -158,11 +163,16 @@ class Form(ModalScreen[Answer | None]):
         parts = [Content.styled(clean(error.message), "$text-error bold")]
         if error.hint:
             parts.append(Content(clean(error.hint)))
-        self.query_one("#problem", Static).update(Content("\n").join(parts))
-        self.query_one(".window").scroll_end(animate=False)
+        self._show_below(Content("\n").join(parts))
 
     def show_progress(self, text: str) -> None:
-        self.query_one("#problem", Static).update(Content.styled(text, "$text-muted"))
+        self._show_below(Content.styled(text, "$foreground-muted"))
+
+    def _show_below(self, content: Content) -> None:
+        shown = self.query_one("#problem", Static)
+        shown.update(content)
+        shown.add_class("-shown")
+        self.call_after_refresh(self.query_one(".window").scroll_end, animate=False)
 
     def heard_progress(self, name: str, data: Answer) -> None:
         """An event of the running call."""
@@ -190,7 +200,7 @@ class Form(ModalScreen[Answer | None]):
         except P2pnodeError as error:
             self.show_problem(error)
             return
-        self._call = self.run_worker(self._submit(params), group="submit")
+        self._call = in_background(self, partial(self._submit, params), "submit", exclusive=False)
         self.query_one("#submit", Button).disabled = True
         self.show_progress("The node is at work… esc stops it")
 

@@ -31,7 +31,7 @@ class NameForm(Form):
         return params | ({"about": self.text_of("about")} if self.text_of("about") else {})
 
     def label(self) -> str:
-        name = clip(self.text_of("name"), NAME_SHOWN_CELLS) if self.is_mounted else ""
+        name = clip(self.text_of("name"), NAME_SHOWN_CELLS) if self.ready else ""
         return f"Publish as {name} from now on" if name else "Set the name"
 
     def explain(self) -> str:

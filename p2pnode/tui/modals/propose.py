@@ -43,10 +43,10 @@ class ProposeForm(Form):
         return params | ({"reason": self.text_of("reason")} if self.text_of("reason") else {})
 
     def signing_circle(self) -> str | None:
-        return self.chosen("circle") if self.is_mounted else ""
+        return self.chosen("circle") if self.ready else ""
 
     def label(self) -> str:
-        return f"Propose as {self.signer_name()}" if self.is_mounted else "Propose"
+        return f"Propose as {self.signer_name()}" if self.ready else "Propose"
 
     def explain(self) -> str:
         return f"You sign the proposal as {self.signer_name()}, your name in this circle. Its members decide."
@@ -70,7 +70,7 @@ class FlagForm(ProposeForm):
         return params
 
     def label(self) -> str:
-        return f"Flag as {self.signer_name()}" if self.is_mounted else "Flag"
+        return f"Flag as {self.signer_name()}" if self.ready else "Flag"
 
     def explain(self) -> str:
         return (

@@ -94,11 +94,11 @@ class PublishForm(Form):
         return params
 
     def signing_circle(self) -> str | None:
-        where = self.chosen("where") if self.is_mounted else PUBLIC
+        where = self.chosen("where") if self.ready else PUBLIC
         return "" if where in (PUBLIC, PRIVATE) else where
 
     def label(self) -> str:
-        where = self.chosen("where") if self.is_mounted else PUBLIC
+        where = self.chosen("where") if self.ready else PUBLIC
         if where == PRIVATE:
             return "Keep private"
         name = clip(self.signer_name(), NAME_SHOWN_CELLS)

@@ -24,6 +24,14 @@ CHOICES = {
 }
 
 
+class Choice(RadioButton):
+    """A radio button that shows by its glyph, not only by its colour, whether it is on."""
+
+    @property
+    def BUTTON_INNER(self) -> str:  # type: ignore[override]
+        return "●" if self.value else " "
+
+
 class VoteForm(Form):
     """Dismissed with the answer of ballot.cast."""
 
@@ -60,7 +68,7 @@ class VoteForm(Form):
         )
         with RadioSet(id="choice", compact=True):
             for value, text in CHOICES.items():
-                yield RadioButton(Content(text), value=value == mine, id=value)
+                yield Choice(Content(text), value=value == mine, id=value)
         yield field_row("Reason", TextField(id="reason", placeholder="why, for the others in the circle; may be empty"))
 
     def on_mount(self) -> None:
@@ -82,7 +90,7 @@ class VoteForm(Form):
         return str(self.proposal.get("circle") or "")
 
     def label(self) -> str:
-        choice = self.choice if self.is_mounted else ""
+        choice = self.choice if self.ready else ""
         return f"{choice.capitalize() or 'Vote'} as {self.signer_name()}"
 
     def explain(self) -> str:

@@ -31,7 +31,7 @@ class ErrorWindow(ModalScreen[None]):
             yield Static(Content(clean(self.error.message)))
             if self.error.hint:
                 yield Static(Content.assemble(("What to do: ", "bold"), clean(self.error.hint)), id="explain")
-            yield Static(Content.styled(f"code: {clean(self.error.code)}", "$text-muted"))
+            yield Static(Content.styled(f"code: {clean(self.error.code)}", "$foreground-muted"))
             with Horizontal(classes="buttons"):
                 yield Button(Content("Close"), id="close", variant="primary", compact=True)
 
@@ -82,7 +82,7 @@ class HelpWindow(ModalScreen[None]):
                 yield Static(Content(text), classes="paragraph")
             if self.keys:
                 yield Static(Content("\n").join(self._lines()))
-            yield Static(Content.styled("esc closes", "$text-muted"))
+            yield Static(Content.styled("esc closes", "$foreground-muted"))
 
     def _lines(self) -> Iterator[Content]:
         for action in sorted(here(self.now.screen), key=lambda action: not action.screens):
@@ -90,7 +90,7 @@ class HelpWindow(ModalScreen[None]):
 
     def _line(self, action: Action) -> Content:
         reason = action.reason(self.now)
-        style = "$text-muted" if reason else ""
+        style = "$foreground-muted" if reason else ""
         key = (action.key_shown or "^p").rjust(4)
         why = Content.styled(f" (not now: {reason})", "$text-warning") if reason else Content("")
         return Content.assemble(

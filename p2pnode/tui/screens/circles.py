@@ -11,6 +11,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from p2pnode.tui import words
 from p2pnode.tui.actions import Situation, open_question
+from p2pnode.tui.background import in_background
 from p2pnode.tui.draw import here_mark, styled, tally_bar, verdict_cell
 from p2pnode.tui.links import click
 from p2pnode.tui.page import Page, page_bindings
@@ -20,6 +21,7 @@ from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer, number
 
 PANES = {"open": ("a", "Asked"), "members": ("m", "Members"), "listed": ("w", "Works")}
+BAR_CELLS = 8
 HOPS_SHOWN = "steps from a steward, by vouches"
 
 
@@ -40,7 +42,9 @@ class CirclesPage(Page):
 
     def body(self) -> Iterator[Widget]:
         with Horizontal(classes="columns"):
-            circles = Rows(Column("Circle"), Column("asks", 4, right=True), id="circles", about="Your circles.")
+            circles = Rows(
+                Column("Circle", least=10), Column("asks", 4, right=True), id="circles", about="Your circles."
+            )
             yield Panel(circles, title="My circles", id="circles-panel")
             with Vertical(id="circle"):
                 yield Static("", markup=False, id="head")
@@ -51,8 +55,6 @@ class CirclesPage(Page):
     def _panels(self) -> Iterator[Widget]:
         asked = Rows(
             Column("Question"),
-            Column("Tally", 10),
-            Column("", 7),
             Column("Yours", 7),
             id="open",
             notes=True,
@@ -60,7 +62,7 @@ class CirclesPage(Page):
         )
         members = Rows(
             Column("Key", 12),
-            Column(""),
+            Column("", least=8),
             Column("steps", 5, right=True),
             Column("vouches", 7, right=True),
             id="members",
@@ -177,7 +179,7 @@ class CirclesPage(Page):
         tabs = []
         for pane, (key, name) in PANES.items():
             count = len(self.query_one(f"#{pane}", Rows).rows)
-            style = "$text on $primary bold" if pane == self.pane else "$text-muted"
+            style = "$text on $primary bold" if pane == self.pane else "$foreground-muted"
             tabs.append(styled(f" {key} {name} {count} ", style).stylize(click(f"pane.{pane}")))
         self.query_one("#panes", Static).update(Content(" ").join(tabs))
 
@@ -193,7 +195,7 @@ class CirclesPage(Page):
         super().on_rows_highlighted(event)
         row = event.row
         if event.rows.id == "circles" and row and row.key != (self._shown or {}).get("circle"):
-            self.run_worker(self._load_circle(), group="load", exclusive=True)
+            in_background(self, self._load_circle, "load")
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         if event.rows.id == "circles":
@@ -214,7 +216,9 @@ def circle_head(circle: Answer) -> Content:
     ]
     name = marked(circle.get("name") or "") or words.short_id(circle.get("circle", ""))
     purpose = clean(circle.get("purpose") or "") or "no purpose given"
-    return Content.assemble((name, "bold"), f"  {purpose}", "\n", (" · ".join(filter(None, parts)), "$text-muted"))
+    return Content.assemble(
+        (name, "bold"), f"  {purpose}", "\n", (" · ".join(filter(None, parts)), "$foreground-muted")
+    )
 
 
 def circle_row(circle: Answer) -> Row:
@@ -231,20 +235,14 @@ def circle_row(circle: Answer) -> Row:
 
 def proposal_row(proposal: Answer, now: float) -> Row:
     """A question to the circle, and below it what it still needs."""
-    approve, reject = number(proposal, "approve"), number(proposal, "reject")
     mine = clean(proposal.get("mine") or "")
-    cells = (
-        Content(words.proposal_question(proposal)),
-        tally_bar(approve, reject, 10),
-        Content(f"{approve} : {reject}"),
-        styled(mine or "–", "" if mine else "$text-accent"),
+    cells = (Content(words.proposal_question(proposal)), styled(mine or "–", "" if mine else "$text-accent"))
+    note = Content.assemble(
+        tally_bar(number(proposal, "approve"), number(proposal, "reject"), BAR_CELLS),
+        f" {number(proposal, 'approve')} : {number(proposal, 'reject')} · ",
+        " · ".join(filter(None, [clean(proposal.get("needs") or ""), words.ago(proposal.get("opened"), now)])),
     )
-    parts = [
-        clean(proposal.get("needs") or ""),
-        f"asked {words.ago(proposal.get('opened'), now)}",
-        f"by {words.short_id(proposal.get('by') or '')}",
-    ]
-    return Row(str(proposal.get("proposal", "")), cells, Content(" · ".join(filter(None, parts))), proposal)
+    return Row(str(proposal.get("proposal", "")), cells, note, proposal)
 
 
 def member_row(member: Answer) -> Row:
@@ -264,7 +262,7 @@ def listed_row(work: Answer) -> Row:
     cells = (
         here_mark(work),
         Content(words.title(work)),
-        styled(words.creators(work, most=1), "$text-muted"),
+        styled(words.creators(work, most=1), "$foreground-muted"),
         verdict_cell(work),
     )
     return Row(str(work.get("work", "")), cells, data=work)

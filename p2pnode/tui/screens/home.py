@@ -12,7 +12,7 @@ from textual.widgets import Static
 from p2pnode.tui import words
 from p2pnode.tui.actions import Situation
 from p2pnode.tui.advice import advice, is_first_run
-from p2pnode.tui.draw import fields, progress_bar, styled
+from p2pnode.tui.draw import LABEL_CELLS, fields, progress_bar, styled
 from p2pnode.tui.links import key_link
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
@@ -24,7 +24,7 @@ WELCOME = (
     "Welcome. This is your own node: it shares works with others, finds theirs, and decides with them what is good. "
     "There is no account and no server."
 )
-ADDRESS_CELLS = 60
+MIN_ADDRESS_CELLS = 20
 
 
 class HomePage(Page):
@@ -52,8 +52,8 @@ class HomePage(Page):
             with Vertical(classes="side"):
                 yield Panel(
                     Rows(
-                        Column("peer"),
-                        Column("since", 8),
+                        Column("Peer"),
+                        Column("", 6),
                         Column("ms", 5, right=True),
                         id="peers",
                         about="The nodes yours is connected to now.",
@@ -86,7 +86,7 @@ class HomePage(Page):
 
     def common_changed(self) -> None:
         status = self.node_app.status
-        if not status or not self.is_mounted:
+        if not status:
             return
         self.query_one("#node", Static).update(self._node(status))
         self.query_one("#node-panel", Panel).filled()
@@ -113,13 +113,17 @@ class HomePage(Page):
                     f"{words.plural(number(status, 'circles'), 'circle')}",
                 ),
                 ("you", f"{name}, {words.short_id(identity.get('profile_key') or '')}"),
-                ("address", clip(address, ADDRESS_CELLS)),
+                ("address", clip(address, self._cells_for_values())),
                 (
                     "running",
                     f"for {words.duration(number(status, 'uptime_s'))}, version {clean(status.get('version', ''))}",
                 ),
             ]
         )
+
+    def _cells_for_values(self) -> int:
+        width = self.query_one("#node-panel", Panel).content_size.width
+        return max(MIN_ADDRESS_CELLS, width - LABEL_CELLS)
 
     def _next(self, status: Answer) -> Content:
         app = self.node_app
@@ -131,13 +135,17 @@ class HomePage(Page):
             lines.insert(0, styled(WELCOME))
         return Content("\n").join(lines)
 
+    def on_resize(self) -> None:
+        super().on_resize()
+        self.call_after_refresh(self.common_changed)
+
     def _show_recent(self) -> None:
         app, panel = self.node_app, self.query_one("#recent-panel", Panel)
         happenings = list(enumerate(app.happenings))
         self.query_one("#recent", Rows).put(
             Row(
                 f"{each.at}-{index}",
-                (styled(words.ago(each.at, app.clock()), "$text-muted"), styled(each.text, each.style)),
+                (styled(words.ago(each.at, app.clock()), "$foreground-muted"), styled(each.text, each.style)),
             )
             for index, each in reversed(happenings)
         )
@@ -160,8 +168,8 @@ def peer_row(peer: Answer) -> Row:
     direction = {"inbound": "came", "outbound": "called"}.get(str(peer.get("direction")), "")
     rtt = peer.get("rtt_ms")
     cells = (
-        Content.assemble(words.short_id(id), (f"  {agent}", "$text-muted")),
-        styled(direction, "$text-muted"),
+        Content.assemble(words.short_id(id), (f"  {agent}", "$foreground-muted")),
+        styled(direction, "$foreground-muted"),
         Content(f"{rtt:.0f}" if isinstance(rtt, int | float) else ""),
     )
     return Row(id, cells, data=peer)

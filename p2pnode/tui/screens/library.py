@@ -18,7 +18,13 @@ from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.text import clean
 from p2pnode.tui.words import Answer
 
-COLUMNS = (Column("Title"), Column("By", 16), Column("State", 12), Column("Size", 9, right=True), Column("Verdict", 10))
+COLUMNS = (
+    Column("Title"),
+    Column("By", 14, keep=0),
+    Column("State", 9),
+    Column("Size", 9, right=True),
+    Column("Verdict", 10, keep=2),
+)
 _STATE_STYLES = {"own": "$text-accent", "kept": "$text-success"}
 
 
@@ -69,11 +75,10 @@ class LibraryPage(Page):
 def library_row(work: Answer) -> Row:
     """A work on the shelf."""
     state = str(work.get("state", ""))
-    private = ", private" if work.get("private") else ""
     cells = (
         Content(words.title(work)),
-        styled(words.creators(work, most=1), "$text-muted"),
-        styled(words.WORK_STATES.get(state, clean(state)) + private, _STATE_STYLES.get(state, "$text-muted")),
+        styled(words.creators(work, most=1), "$foreground-muted"),
+        styled(words.WORK_STATES.get(state, clean(state)), _STATE_STYLES.get(state, "$foreground-muted")),
         Content(words.size(work.get("bytes"))),
         verdict_cell(work),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from textual import on
 from textual.binding import Binding
@@ -15,6 +16,7 @@ from textual.widgets import Input, Static
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import words
 from p2pnode.tui.actions import Situation, open_question
+from p2pnode.tui.background import in_background
 from p2pnode.tui.draw import here_mark, side, styled, verdict_cell
 from p2pnode.tui.modals.form import TextField
 from p2pnode.tui.page import Page, page_bindings
@@ -30,12 +32,12 @@ NETWORK_DELAY_S = 0.6
 MIN_NETWORK_CHARACTERS = 3
 """Shorter texts are looked up here only, unless Enter asks for more."""
 COLUMNS = (
-    Column("", 1),
+    Column("", 1, keep=9),
     Column("Title"),
-    Column("By", 18),
+    Column("By", 16),
     Column("Size", 9, right=True),
-    Column("Verdict", 11),
-    Column("Licence", 12),
+    Column("Verdict", 11, keep=2),
+    Column("Licence", 14, keep=0),
 )
 
 
@@ -138,7 +140,7 @@ class SearchPage(Page):
             self.asked = text
             self.query_one("#hits", Rows).put([])
             self._show_side()
-        self.run_worker(self._search(text, local=local), group="search", exclusive=True)
+        in_background(self, partial(self._search, text, local=local), "search")
 
     async def _search(self, text: str, *, local: bool) -> None:
         panel = self.query_one("#hits-panel", Panel)
@@ -204,9 +206,9 @@ def hit_row(hit: Answer) -> Row:
     cells = (
         here_mark(hit),
         Content(words.title(hit)),
-        styled(words.creators(hit, most=1), "$text-muted"),
+        styled(words.creators(hit, most=1), "$foreground-muted"),
         Content(words.size(hit.get("bytes"))),
         verdict_cell(hit),
-        styled(clean(hit.get("licence") or "none given"), "$text-muted"),
+        styled(clean(hit.get("licence") or "none given"), "$foreground-muted"),
     )
     return Row(str(hit.get("work", "")), cells, data=hit)

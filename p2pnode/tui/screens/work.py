@@ -12,11 +12,12 @@ from textual.widgets import Static
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import words
 from p2pnode.tui.actions import Situation, open_question
-from p2pnode.tui.draw import circle_name, fields, styled, tally_bar, work_fields
+from p2pnode.tui.background import in_background
+from p2pnode.tui.draw import circle_name, fields, styled, tally, work_fields
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
 from p2pnode.tui.rows import Column, Row, Rows
-from p2pnode.tui.text import clean, clean_lines
+from p2pnode.tui.text import clean, clean_indented, clean_lines
 from p2pnode.tui.words import Answer, number
 
 ENTRIES_SENT = 200
@@ -41,7 +42,7 @@ class WorkPage(Page):
                 yield Panel(about, title="Work", id="about-panel")
                 yield Panel(
                     Rows(
-                        Column("File"),
+                        Column("File", least=18),
                         Column("Size", 9, right=True),
                         id="files",
                         head=False,
@@ -52,13 +53,12 @@ class WorkPage(Page):
                 )
             with Vertical(classes="second"):
                 verdicts = Rows(
-                    Column("Circle"),
-                    Column("Verdict", 10),
-                    Column("Tally", 10),
-                    Column("", 7),
+                    Column("Circle", least=12),
+                    Column("Verdict", 10, keep=2),
                     id="verdicts",
                     head=False,
-                    about="What each circle decided. Below it stands why.",
+                    notes=True,
+                    about="What each circle decided. Beside it stands why.",
                 )
                 yield Panel(verdicts, title="Verdicts", id="verdicts-panel")
                 why = VerticalScroll(Static("", markup=False, id="why"), id="why-scroll", can_focus=True)
@@ -136,14 +136,14 @@ class WorkPage(Page):
             panel.error(error)
             return
         lines = answer.get("text")
-        texts = [clean(line) for line in lines] if isinstance(lines, list) else []
+        texts = [clean_indented(line) for line in lines] if isinstance(lines, list) else []
         self.query_one("#why", Static).update(Content("\n").join(map(Content, texts)))
         panel.filled()
 
     def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
         super().on_rows_highlighted(event)
         if event.rows.id == "verdicts" and self.shown is not None:
-            self.run_worker(self._explain(), group="explain", exclusive=True)
+            in_background(self, self._explain, "explain")
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         if event.rows.id == "verdicts":
@@ -173,11 +173,5 @@ def manifest(work: Answer, now: float) -> Content:
 
 def verdict_row(entry: Answer) -> Row:
     """One circle's verdict with its tally."""
-    approve, reject = number(entry, "approve"), number(entry, "reject")
-    cells = (
-        Content(circle_name(entry)),
-        styled(words.verdict(entry), words.verdict_style(entry)),
-        tally_bar(approve, reject, 10),
-        Content(f"{approve} : {reject}"),
-    )
-    return Row(str(entry.get("circle", "")), cells, data=entry)
+    cells = (Content(circle_name(entry)), styled(words.verdict(entry), words.verdict_style(entry)))
+    return Row(str(entry.get("circle", "")), cells, tally(entry, 8), entry)

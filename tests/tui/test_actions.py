@@ -1,0 +1,233 @@
+"""The one table: every action is shown, documented, has a reason where it needs one, and does something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pnode.config import Home
+from p2pnode.errors import P2pnodeError
+from p2pnode.tui import actions
+from p2pnode.tui.actions import ACTIONS, BY_ID, SCREENS, Situation, here, open_question
+from p2pnode.tui.app import P2pnodeApp
+from p2pnode.tui.deeds import DEEDS
+from p2pnode.tui.launch import Launch
+from p2pnode.tui.modals.circle import CreateCircleForm, InviteWindow, JoinCircleForm
+from p2pnode.tui.modals.own import ConnectForm, NameForm
+from p2pnode.tui.modals.propose import FlagForm, ProposeForm
+from p2pnode.tui.modals.publish import PublishForm
+from p2pnode.tui.modals.vote import VoteForm
+from p2pnode.tui.modals.window import ConfirmWindow, HelpWindow
+from p2pnode.tui.palette import ActionCommands
+from p2pnode.tui.screens.work import WorkPage
+from tests.tui import world
+from tests.tui.conftest import Scripted
+from tests.tui.driving import P2pPilot, app_of, scripted_app, settled, until
+from tests.tui.scripted_node import ScriptedNode
+
+
+def test_every_action_has_a_deed_and_every_deed_an_action() -> None:
+    assert set(DEEDS) == set(BY_ID)
+    assert len(BY_ID) == len(ACTIONS)
+
+
+def test_no_key_means_two_things_on_one_screen() -> None:
+    for screen in SCREENS:
+        keys = Counter(action.key for action in here(screen) if action.key)
+        assert not [key for key, count in keys.items() if count > 1], screen
+
+
+def test_every_action_stands_on_the_page_of_the_documents() -> None:
+    page = actions.page()
+    for action in ACTIONS:
+        assert f"| {action.label} | {action.help} |" in page
+
+
+def test_footers_name_only_what_can_be_done_there() -> None:
+    for screen in SCREENS:
+        footer = {action.id for action in actions.footer(screen)}
+        assert footer <= {action.id for action in here(screen)}, screen
+        assert set(actions.LAST_IN_FOOTER) <= footer
+
+
+def test_without_a_node_everything_that_needs_it_says_so() -> None:
+    away = Situation()
+    for action in ACTIONS:
+        if action.method not in ("", "work.search"):
+            assert "does not answer" in action.reason(away), action.id
+
+
+@pytest.mark.parametrize(
+    ("action", "now", "reason"),
+    [
+        ("work.get", Situation(online=True), "no work is selected"),
+        ("work.get", Situation(online=True, work={"state": "own"}), "it is your own"),
+        ("work.get", Situation(online=True, work={"state": "heard"}), ""),
+        ("ballot.cast", Situation(online=True), "no proposal is open here"),
+        ("ballot.cast", Situation(online=True, proposal={"circle": "c-1"}), "only members"),
+        ("ballot.cast", Situation(online=True, proposal={"circle": "c-1"}, circles=frozenset({"c-1"})), ""),
+        ("proposal.list", Situation(online=True, work={}), "no work is selected"),
+        ("proposal.list", Situation(online=True, work={"work": "w-1"}), "you are in no circle"),
+        ("circle.invite", Situation(online=True), "no circle is selected"),
+        ("vouch.give", Situation(online=True, circle={"circle": "c-1"}), "select somebody"),
+        ("vouch.give", Situation(online=True, circle={"circle": "c-1"}, member={"me": True}), "that is you"),
+        ("transfer.cancel", Situation(online=True, transfer={"state": "done"}), "it is done"),
+        ("peer.copy", Situation(online=True), "no address yet"),
+        ("node.start", Situation(online=True), "is running"),
+    ],
+)
+def test_reasons(action: str, now: Situation, reason: str) -> None:
+    told = BY_ID[action].reason(now)
+    assert reason in told if reason else not told
+
+
+def test_a_vote_is_about_my_own_circle_first() -> None:
+    work = world.ATLAS | {"proposals": []}
+    chosen = open_question(work, frozenset({world.SOLDER}))
+    assert chosen is not None
+    assert chosen["circle"] == world.SOLDER
+    assert chosen["circle_name"] == "Solder & Share"
+    assert open_question({"verdicts": []}) is None
+
+
+@pytest.mark.asyncio
+async def test_palette_and_help_show_every_action_of_a_screen(home: Home, scripted: Scripted) -> None:
+    scripted()
+    async with scripted_app(home).run_test(size=(120, 60)) as pilot:
+        await settled(pilot)
+        provider = ActionCommands(pilot.app.screen)
+        found = {str(hit.text) async for hit in provider.discover()}
+        assert {action.label for action in here("home")} <= found
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(pilot.app.screen, HelpWindow))
+        assert isinstance(pilot.app.screen, HelpWindow)
+        shown = "\n".join(line.plain for line in pilot.app.screen._lines())
+        for action in here("home"):
+            assert action.help in shown, action.id
+
+
+Seen = Callable[[P2pPilot, ScriptedNode], object]
+
+
+def window(kind: type) -> Seen:
+    return lambda pilot, node: isinstance(pilot.app.screen, kind)
+
+
+def mode(name: str) -> Seen:
+    return lambda pilot, node: pilot.app.current_mode == name and len(pilot.app.screen_stack) == 1
+
+
+def asked(method: str, **params: Any) -> Seen:
+    return lambda pilot, node: params in node.asked(method)
+
+
+def clipboard(text: str) -> Seen:
+    return lambda pilot, node: pilot.app.clipboard == text
+
+
+def pane(name: str) -> Seen:
+    return lambda pilot, node: getattr(pilot.app.screen, "pane", "") == name
+
+
+WATER, ATLAS, MEMBER = world.WATER["work"], world.ATLAS["work"], world.ANNA
+EFFECTS: dict[str, tuple[list[str], Seen]] = {
+    "go.home": (["3", "1"], mode("home")),
+    "go.search": (["2"], mode("search")),
+    "go.library": (["3"], mode("library")),
+    "go.circles": (["4"], mode("circles")),
+    "go.transfers": (["5"], mode("transfers")),
+    "search.focus": (["slash"], lambda pilot, node: getattr(pilot.app.focused, "id", "") == "text"),
+    "work.open": (["3", "o"], window(WorkPage)),
+    "work.get": (["3", "down", "down", "down", "g"], asked("work.get", work=WATER)),
+    "ballot.cast": (["3", "v"], window(VoteForm)),
+    "proposal.list": (["3", "l"], window(ProposeForm)),
+    "proposal.flag": (["3", "f"], window(FlagForm)),
+    "work.copy": (["3", "y"], clipboard(ATLAS)),
+    "pane.open": (["4", "m", "a"], pane("open")),
+    "pane.members": (["4", "m"], pane("members")),
+    "pane.listed": (["4", "w"], pane("listed")),
+    "circle.create": (["4", "n"], window(CreateCircleForm)),
+    "circle.join": (["4", "j"], window(JoinCircleForm)),
+    "circle.invite": (["4", "i"], window(InviteWindow)),
+    "circle.leave": (["4", "act:circle.leave"], window(ConfirmWindow)),
+    "vouch.give": (["4", "m", "plus"], asked("vouch.give", circle=world.READERS, key=MEMBER)),
+    "vouch.revoke": (["4", "m", "minus"], asked("vouch.revoke", circle=world.READERS, key=MEMBER)),
+    "transfer.cancel": (["5", "x"], asked("transfer.cancel", transfer="t-1")),
+    "peer.connect": (["c"], window(ConnectForm)),
+    "peer.copy": (["y"], clipboard(world.STATUS["addresses"][1])),
+    "identity.set": (["e"], window(NameForm)),
+    "work.publish": (["p"], window(PublishForm)),
+    "page.refresh": (["3", "r"], lambda pilot, node: len(node.asked("work.list")) >= 2),
+    "node.start": ([], lambda pilot, node: False),  # has a test of its own below: it needs a node that is away
+    "node.stop": (["act:node.stop"], window(ConfirmWindow)),
+    "app.theme": (["t"], lambda pilot, node: pilot.app.theme == "p2pnode-light"),
+    "page.back": (["3", "o", "escape"], mode("library")),
+    "app.palette": (["ctrl+p"], lambda pilot, node: type(pilot.app.screen).__name__ == "CommandPalette"),
+    "app.help": (["question_mark"], window(HelpWindow)),
+    "app.quit": (["q"], lambda pilot, node: pilot.app._exit),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("action", [action.id for action in ACTIONS if action.id != "node.start"])
+async def test_every_action_does_something(action: str, home: Home, scripted: Scripted) -> None:
+    node = scripted()
+    keys, seen = EFFECTS[action]
+    async with scripted_app(home).run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        assert not seen(pilot, node) or action == "go.home"
+        for key in keys:
+            if key.startswith("act:"):
+                app_of(pilot).action_act(key.removeprefix("act:"))
+            else:
+                await pilot.press(key)
+            if action != "app.quit":
+                await settled(pilot)
+        await until(pilot, lambda: seen(pilot, node), action)
+
+
+@pytest.mark.asyncio
+async def test_starting_the_node_starts_it(home: Home, scripted: Scripted) -> None:
+    started: list[Home] = []
+
+    class Never(Launch):
+        def __init__(self) -> None:
+            pass
+
+        def check(self) -> None:
+            raise P2pnodeError("no")
+
+    def start(at: Home) -> Launch:
+        started.append(at)
+        return Never()
+
+    app = P2pnodeApp(home, autostart=False, start=start, still=True)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.node.link.state == "lost")
+        assert not started
+        await pilot.press("s")
+        await until(pilot, lambda: started == [home])
+
+
+@pytest.mark.asyncio
+async def test_a_disabled_action_says_why(home: Home, scripted: Scripted) -> None:
+    scripted("empty")
+    async with scripted_app(home).run_test() as pilot:
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        await pilot.press("g")
+        await until(pilot, lambda: pilot.app._notifications)
+        told = [notification.message for notification in pilot.app._notifications]
+        assert told == ["Get: no work is selected"]
+
+
+def test_no_file_names_a_method_that_no_action_or_screen_needs() -> None:
+    """Every method an action claims to ask is one that the app can ask."""
+    text = "\n".join(path.read_text() for path in (Path(actions.__file__).parent).rglob("*.py"))
+    for action in ACTIONS:
+        assert not action.method or text.count(f'"{action.method}"') >= 2, action.method

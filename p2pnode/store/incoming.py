@@ -213,6 +213,9 @@ def note_final(connection: sqlite3.Connection, base: int, final: str | None) -> 
     """Remember the name to which a base is about to be renamed; None: it was not."""
     column = None if final is None else path_column(final)
     connection.execute("UPDATE bases SET final = ? WHERE id = ?", (column, base))
+    if column is not None:  # a forgotten work of that name may wait for its files to be unlinked: they are gone
+        below = (column, column + b"/", column + b"0")
+        connection.execute("DELETE FROM trash WHERE path = ? OR (path > ? AND path < ?)", below)
 
 
 def settle(tx: SqliteTx, connection: sqlite3.Connection, base: int) -> Content:

@@ -128,8 +128,7 @@ class NodeStore:
 
         result = await self.engine.write(run, durable=durable)
         if freed:
-            with trio.CancelScope(shield=True):
-                await self._give_back()
+            await self._give_back()
         return result
 
     async def read_rows(self, work: Callable[[SqliteTx, sqlite3.Connection], T]) -> T:
@@ -144,12 +143,14 @@ class NodeStore:
             await self.engine.on_disk(lambda name=name: self._area.remove_tree(name))  # type: ignore[misc]
 
     async def _give_back(self) -> None:
-        """After a deletion was committed: unlink its files, give free pages back to the disk."""
-        paths = await self.engine.read(recovery.trash)
-        if paths:
-            await self.engine.on_disk(lambda: self._area.unlink(paths))
-            await self.engine.write(recovery.empty_trash, durable=False)
+        """After a deletion was committed: unlink its files, give free pages back. A caller who is cancelled leaves the rest for later."""
+        while paths := await self.engine.read(recovery.trash):
+            await self._remove(paths)
         await self.engine.write(_vacuum, durable=False)
+
+    async def _remove(self, paths: Sequence[str]) -> None:
+        await self.engine.on_disk(lambda: self._area.unlink(paths))
+        await self.engine.write(lambda connection: recovery.empty_trash(connection, paths), durable=False)
 
     def _tx(self, connection: sqlite3.Connection) -> SqliteTx:
         return SqliteTx(connection, library=self._area.root, quota_bytes=self._quota_bytes)

@@ -6,12 +6,16 @@ Called once by `store.sqlite.open_store`, before anybody else uses the store.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from p2pnode.store.incoming import note_final, settle
 from p2pnode.store.library import FileArea
 from p2pnode.store.paths import INCOMING_PREFIX
-from p2pnode.store.rows import path_of
+from p2pnode.store.rows import path_column, path_of
 from p2pnode.store.tx import SqliteTx
+
+TRASH_BATCH = 500
+"""Files unlinked between two looks at the trash: a caller may be cancelled in between, and the rest goes at the next opening."""
 
 
 def recover(tx: SqliteTx, connection: sqlite3.Connection, area: FileArea) -> None:
@@ -38,10 +42,11 @@ def stray_names(connection: sqlite3.Connection, area: FileArea) -> list[str]:
 
 
 def trash(connection: sqlite3.Connection) -> list[str]:
-    """Files of forgotten contents that may still be on the disk."""
-    return [path_of(path) for (path,) in connection.execute("SELECT path FROM trash")]
+    """Some files of forgotten contents that may still be on the disk, each before the folder that holds it."""
+    rows = connection.execute("SELECT path FROM trash ORDER BY path DESC LIMIT ?", (TRASH_BATCH,))
+    return [path_of(path) for (path,) in rows]
 
 
-def empty_trash(connection: sqlite3.Connection) -> None:
-    """Nothing waits for unlinking any more. Also not what could not be unlinked: its name may be taken anew one day."""
-    connection.execute("DELETE FROM trash")
+def empty_trash(connection: sqlite3.Connection, paths: Sequence[str]) -> None:
+    """These wait no more, not even one that could not be unlinked: its name may belong to another work one day."""
+    connection.executemany("DELETE FROM trash WHERE path = ?", ((path_column(path),) for path in paths))

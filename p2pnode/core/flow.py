@@ -7,11 +7,13 @@ adopt what honest people had refused).
 
 The method: voters are taken in the order given and one augmenting path is looked for backwards from each. A voter that finds none
 finds none later either, because the sets of voters that can be reached together form a matroid (a gammoid): so the voters found
-are at once a maximum and *the* greedy basis that `explain` shows. What a failed search has seen can never be entered by
-a later path, so it is never looked at again; a swarm of made-up keys behind one insider costs one look, not one each.
+are at once a maximum and *the* greedy basis that `explain` shows. Searches follow distance labels (Ahuja and Orlin's shortest
+augmenting paths): a label never exceeds the true distance from a steward, only rises, and a path goes down it step by step. When
+a search has looked at more arcs than there are, all distances are measured anew, which also finds everything that is cut off
+for ever: a swarm of made-up keys behind one insider costs one look at it, not one each.
 
-Knows integers only: no keys, records or circles. Called by `core.tally`. Work is counted in edges looked at, never in seconds, so
-that every node gives up on the same graph at the same point.
+Knows integers only: no keys, records or circles. Called by `core.tally`. Work is counted in arcs looked at, never in seconds, so that
+every node gives up on the same graph at the same point.
 """
 
 from __future__ import annotations
@@ -27,43 +29,44 @@ _UNLIMITED = 1 << 60
 
 
 class BudgetSpent(Exception):
-    """The graph is pathological: the edges this decision may cost are spent. Never leaves `core.tally`, which says "pending"."""
+    """The graph is pathological: the work this decision may cost is spent. Never leaves `core.tally`, which says "pending"."""
 
 
 class Budget:
-    """Edges that may still be looked at. The same records spend the same on every node."""
+    """Arcs that may still be looked at. The same records spend the same on every node."""
 
-    __slots__ = ("edges_left",)
+    __slots__ = ("arcs_left",)
 
-    def __init__(self, edges: int) -> None:
-        self.edges_left = edges
+    def __init__(self, arcs: int) -> None:
+        self.arcs_left = arcs
 
-    def spend(self, edges: int) -> None:
+    def spend(self, arcs: int) -> None:
         """Raise BudgetSpent if fewer are left."""
-        self.edges_left -= edges
-        if self.edges_left < 0:
+        self.arcs_left -= arcs
+        if self.arcs_left < 0:
             raise BudgetSpent
 
 
 class FlowGraph:
-    """The vouches of a circle as a residual network, built once and asked for many steward sets.
+    """The vouches of a circle as a network, built once and asked for many steward sets.
 
     `vouches[k]` are the keys that key k vouches for, as numbers 0..n-1, ascending, without k itself. Key k is split into an
-    entrance 2k and an exit 2k+1, so that a capacity can stand between them. Arc a and arc a ^ 1 are each other's way back.
+    entrance 2k and an exit 2k+1, so that a capacity can stand between them. Arc a leads from `tails[a]` to `tails[a ^ 1]`;
+    arcs a and a ^ 1 are each other's way back, the even one is the way there. `into[node]` are the arcs that end there.
     """
 
     def __init__(self, vouches: Sequence[Sequence[int]]) -> None:
         self.size = len(vouches)
+        self.tails: list[int] = []
+        self.into: list[list[int]] = [[] for _ in range(2 * self.size)]
         self._first_vouch_arc: list[int] = []
-        self._tail: list[int] = []
-        self._into: list[list[int]] = [[] for _ in range(2 * self.size)]
         for key in range(self.size):
             self._add_arc(2 * key, 2 * key + 1)
         for key, targets in enumerate(vouches):
-            self._first_vouch_arc.append(len(self._tail))
+            self._first_vouch_arc.append(len(self.tails))
             for target in targets:
                 self._add_arc(2 * key + 1, 2 * target)
-        self._first_vouch_arc.append(len(self._tail))
+        self._first_vouch_arc.append(len(self.tails))
 
     def counted(self, stewards: Collection[int], capacity: int, voters: Iterable[int], budget: Budget) -> list[int]:
         """The voters, in the order given, whose ballots count together for this steward set; their number is the maximum flow.
@@ -72,58 +75,96 @@ class FlowGraph:
         """
         if not is_capacity(capacity):
             raise ValueError(f"K is {K_SMALLEST} x 2^i with i <= {K_DOUBLINGS}, not {capacity}")
-        left = self._capacities(stewards, capacity)
-        budget.spend(len(left) // 2)
-        exits = {2 * steward + 1 for steward in stewards}
-        dead = bytearray(2 * self.size)
-        return [voter for voter in voters if self._augment(2 * voter + 1, exits, left, dead, budget)]
-
-    def _augment(self, start: int, exits: Collection[int], left: list[int], dead: bytearray, budget: Budget) -> bool:
-        """Send one more unit from any steward's exit to `start`, if there is a way."""
-        if start in exits:
-            return True
-        if dead[start]:
-            return False
-        tail, into = self._tail, self._into
-        onward: dict[int, int] = {start: -1}
-        queue = [start]
-        for node in queue:
-            arcs = into[node]
-            budget.spend(len(arcs))
-            for arc in arcs:
-                before = tail[arc]
-                if not left[arc] or dead[before] or before in onward:
-                    continue
-                onward[before] = arc
-                if before in exits:
-                    self._push(before, onward, left)
-                    return True
-                queue.append(before)
-        for node in queue:
-            dead[node] = 1
-        return False
-
-    def _push(self, node: int, onward: dict[int, int], left: list[int]) -> None:
-        """One unit along the arcs that lead from `node` to the voter."""
-        while (arc := onward[node]) >= 0:
-            left[arc] -= 1
-            left[arc ^ 1] += 1
-            node = self._tail[arc ^ 1]
+        sources = [2 * steward + 1 for steward in sorted(stewards)]
+        flow = _Flow(self, sources, self._capacities(stewards, capacity), budget)
+        return [voter for voter in voters if flow.reach(2 * voter + 1)]
 
     def _capacities(self, stewards: Collection[int], capacity: int) -> list[int]:
         """What every arc may carry at the start, for this steward set."""
-        left = [capacity, 0] * self.size + [capacity // EDGE_SHARE, 0] * (len(self._tail) // 2 - self.size)
+        left = [capacity, 0] * self.size + [capacity // EDGE_SHARE, 0] * (len(self.tails) // 2 - self.size)
         for steward in stewards:
-            left[2 * steward] = _UNLIMITED
             for arc in range(self._first_vouch_arc[steward], self._first_vouch_arc[steward + 1], 2):
                 left[arc] = _UNLIMITED
         return left
 
     def _add_arc(self, tail: int, head: int) -> None:
-        self._into[head].append(len(self._tail))
-        self._tail.append(tail)
-        self._into[tail].append(len(self._tail))
-        self._tail.append(head)
+        self.into[head].append(len(self.tails))
+        self.tails.append(tail)
+        self.into[tail].append(len(self.tails))
+        self.tails.append(head)
+
+
+class _Flow:
+    """One flow that grows voter by voter. A steward's exit is a source without limit: every path begins at one."""
+
+    __slots__ = ("_budget", "_distance", "_graph", "_left", "_never", "_next_arc", "_since_measured", "_sources")
+
+    def __init__(self, graph: FlowGraph, sources: Sequence[int], left: list[int], budget: Budget) -> None:
+        self._graph = graph
+        self._sources = sources
+        self._left = left
+        self._budget = budget
+        self._never = 2 * graph.size + 1
+        self._measure()
+
+    def reach(self, voter: int) -> bool:
+        """Send one more unit to this exit, if there is a way."""
+        tails, into, left = self._graph.tails, self._graph.into, self._left
+        path: list[int] = []
+        node = voter
+        while self._distance[voter] < self._never:
+            if self._distance[node] == 0:
+                for arc in path:
+                    left[arc] -= 1
+                    left[arc ^ 1] += 1
+                return True
+            if self._since_measured > len(tails):
+                self._measure()
+                path, node = [], voter
+                continue
+            nearer = self._downhill(node, into[node])
+            if nearer is not None:
+                path.append(nearer)
+                node = tails[nearer]
+            elif path:
+                node = tails[path.pop() ^ 1]
+        return False
+
+    def _downhill(self, node: int, arcs: Sequence[int]) -> int | None:
+        """The next usable arc from a node one step nearer to a steward; without one the node is relabelled, and None."""
+        tails, left, distance = self._graph.tails, self._left, self._distance
+        first, nearer = self._next_arc[node], distance[node] - 1
+        for place in range(first, len(arcs)):
+            arc = arcs[place]
+            if left[arc] and distance[tails[arc]] == nearer:
+                self._next_arc[node] = place
+                self._spend(place - first + 1)
+                return arc
+        distance[node] = min((distance[tails[arc]] + 1 for arc in arcs if left[arc]), default=self._never)
+        self._next_arc[node] = 0
+        self._spend(2 * len(arcs) - first)
+        return None
+
+    def _spend(self, arcs: int) -> None:
+        self._since_measured += arcs
+        self._budget.spend(arcs)
+
+    def _measure(self) -> None:
+        """Every node's true distance from the nearest steward; what cannot be reached now never will be."""
+        tails, into, left, never = self._graph.tails, self._graph.into, self._left, self._never
+        self._distance = distance = [never] * len(into)
+        for source in self._sources:
+            distance[source] = 0
+        queue = list(self._sources)
+        for node in queue:
+            for back in into[node]:
+                onward = tails[back]
+                if left[back ^ 1] and distance[onward] == never:
+                    distance[onward] = distance[node] + 1
+                    queue.append(onward)
+        self._next_arc = [0] * len(into)
+        self._since_measured = 0
+        self._budget.spend(len(tails))
 
 
 def is_capacity(number: int) -> bool:

@@ -5,7 +5,7 @@ For every steward set Q = S minus f stewards, A_Q and R_Q are the ballots for an
 recall of a steward only the sets without that steward are asked; with f = 0 there are none, and then nothing is adopted.
 *Rejected* is the mirror image, with R and A exchanged and the same B, q and supermajority: what honest flow does not disfavour
 is never called rejected either. It is a word for readers and has no consequence; everything else is *undecided*.
-A graph that costs more than EDGE_BUDGET leaves its question *pending*, on every node alike.
+A graph that costs more than ARC_BUDGET leaves its question *pending*, on every node alike.
 
 Safety: with at most B bad keys, at most f of them stewards, what honest flow does not favour is never adopted. Pure integers and
 keys; reads no records. Called by `core.verdict`.
@@ -28,8 +28,8 @@ from p2pnode.core.records import APPROVE, REJECT
 from p2pnode.core.standing import Ballot
 
 Outcome = Literal["adopted", "rejected", "undecided", "pending"]
-EDGE_BUDGET = 1_000_000_000
-"""Edges looked at for one question: about a minute of one core. Ten thousand members with 80,000 vouches spend 9 M a steward set."""
+ARC_BUDGET = 500_000_000
+"""Arcs looked at for one question: about a minute of one core. Ten thousand members with 80,000 vouches spend 1 M a steward set."""
 STEWARDS_CLASS = "stewards"
 
 
@@ -70,10 +70,10 @@ class Tally:
 class Counter:
     """Counts ballots in one circle on one day; the network is built once, at the first question."""
 
-    def __init__(self, charter: Charter, membership: Membership, *, edge_budget: int = EDGE_BUDGET) -> None:
+    def __init__(self, charter: Charter, membership: Membership, *, arc_budget: int = ARC_BUDGET) -> None:
         self._charter = charter
         self._members = membership
-        self._edge_budget = edge_budget
+        self._arc_budget = arc_budget
         self._graph: FlowGraph | None = None
 
     def count(self, question: Question, ballots: Sequence[Ballot]) -> Tally:
@@ -82,14 +82,14 @@ class Counter:
         if rule is None:
             return Tally("undecided", None, self._charter.k, ())
         try:
-            sets = self._sets(question, ballots, Budget(self._edge_budget))
+            sets = self._sets(question, ballots, Budget(self._arc_budget))
         except BudgetSpent:
             return Tally("pending", rule, self._charter.k, ())
         return Tally(outcome_of(rule, self._charter.k, sets), rule, self._charter.k, sets)
 
     def would_count(self, ballots: Sequence[Ballot], left_out: Sequence[PublicKey], capacity: int) -> int:
         """How many approving and rejecting ballots would count with another K, for the set without `left_out`."""
-        budget = Budget(self._edge_budget)
+        budget = Budget(self._arc_budget)
         try:
             counted = self._set(left_out, voters(self._charter.circle, ballots, self._members), capacity, budget)
         except BudgetSpent:

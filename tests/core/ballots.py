@@ -10,7 +10,7 @@ from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
 from p2pnode.core.membership import Membership
 from p2pnode.core.proposals import Question
 from p2pnode.core.standing import Ballot
-from p2pnode.core.tally import EDGE_BUDGET, Counter, Tally
+from p2pnode.core.tally import ARC_BUDGET, Counter, Tally
 
 CIRCLE = CircleId(hashlib.sha256(b"flow vectors").digest())
 
@@ -66,10 +66,10 @@ def tally(
     k: int = 3,
     rule: Class | None = None,
     asked: Question | None = None,
-    edge_budget: int = EDGE_BUDGET,
+    arc_budget: int = ARC_BUDGET,
 ) -> Tally:
     """The tally of a list question in a circle of numbers; `rule` is B = 0, q = 1 unless given."""
     held = sorted(stewards)
     members = membership(held, vouches)
-    counter = Counter(charter(held, f=f, k=k, rule=rule or Class(b=0, q=1)), members, edge_budget=edge_budget)
+    counter = Counter(charter(held, f=f, k=k, rule=rule or Class(b=0, q=1)), members, arc_budget=arc_budget)
     return counter.count(asked or question(), ballots(approve, reject))

@@ -219,8 +219,8 @@ def test_without_sets_that_leave_a_steward_out_nobody_recalls_it() -> None:
 
 def test_a_graph_that_costs_too_much_is_pending() -> None:
     chain = {key: [key + 1] for key in range(300)}
-    assert tally([0], chain, range(300), k=96, edge_budget=100_000).outcome == "adopted"
-    assert tally([0], chain, range(300), k=96, edge_budget=1_000).outcome == "pending"
+    assert tally([0], chain, range(300), k=96, arc_budget=100_000).outcome == "adopted"
+    assert tally([0], chain, range(300), k=96, arc_budget=1_000).outcome == "pending"
 
 
 def test_the_closest_set_is_the_one_shown_and_ties_go_to_the_smallest_list() -> None:

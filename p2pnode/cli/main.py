@@ -34,6 +34,11 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
+class _Interrupted(P2pnodeError):
+    code = "interrupted"
+    exit_status = EXIT_INTERRUPTED
+
+
 class _Root(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order of a first journey, not of the alphabet."""
@@ -80,12 +85,12 @@ def _run(arguments: list[str]) -> int:
         return result if isinstance(result, int) else EXIT_OK
     except P2pnodeError as error:
         return _report(error, as_json)
-    except click.Abort:
-        return EXIT_INTERRUPTED
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+    except (click.Abort, KeyboardInterrupt):
+        return _report(_Interrupted("interrupted"), as_json) if as_json else EXIT_INTERRUPTED
     except click.ClickException as error:
         return _report(_as_usage_error(error), as_json)
+    except SystemExit as error:  # click raises it for a closed pipe, and for nothing else when it runs inside a program
+        raise BrokenPipeError from error
     except BrokenPipeError:
         raise
     except OSError as error:

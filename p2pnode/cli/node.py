@@ -74,7 +74,7 @@ def _become(call: Call, module: str, arguments: list[str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":  # exec on Windows starts a new process and gives the prompt back at once
-        raise SystemExit(subprocess.call(command, env=environment))
+        raise click.exceptions.Exit(subprocess.call(command, env=environment))
     os.execve(sys.executable, command, environment)
 
 

@@ -184,12 +184,21 @@ def show(call: Call, work: str) -> None:
 @click.command(cls=Command)
 @click.argument("work", metavar="WORK|CID")
 @click.option("-o", "--output", "path", metavar="PATH", help="Where to put it (default: the node's library).")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0),
+    metavar="S",
+    help="Stop waiting then; the node goes on fetching.",
+)
 @click.pass_obj
-def get(call: Call, work: str, path: str | None) -> None:
+def get(call: Call, work: str, path: str | None, timeout_s: float | None) -> None:
     """Fetch a work, or any content by its CID; returns when every byte is here and verified."""
-    params = {"work": work}
+    params: dict[str, Any] = {"work": work}
     if path is not None:
         params["path"] = absolute(path)
+    if timeout_s is not None:
+        params["timeout_s"] = timeout_s
     with Progress() as progress:
         answer = call.ask("work.get", params, progress.update, timeout_s=None)
     if call.json:

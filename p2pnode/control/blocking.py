@@ -24,6 +24,10 @@ CANCEL_WAIT_S = 2.0
 """After Ctrl-C: for the daemon to say that it stopped, so that nothing of ours runs on unseen."""
 
 
+class _DeadlineError(TimedOutError):
+    """Our own deadline, not a time-out that the daemon tells."""
+
+
 class BlockingClient:
     """A connection to the daemon of one home; a context manager."""
 
@@ -67,7 +71,7 @@ class BlockingClient:
         self._send(session.encode_request(id, method, params or {}))
         try:
             return self._wait(id, on_event, deadline)
-        except TimedOutError:
+        except _DeadlineError:
             self._cancel(id)
             raise TimedOutError(f"the daemon did not answer {method} within {timeout_s:g} s") from None
         except BaseException as error:  # Ctrl-C, a closed pipe under on_event: stop the work in the daemon too
@@ -131,7 +135,7 @@ class BlockingClient:
             self._socket.settimeout(left_s)
             data = self._socket.recv(RECEIVE_BYTES)
         except TimeoutError:
-            raise TimedOutError("the daemon did not answer in time") from None
+            raise _DeadlineError("the daemon did not answer in time") from None
         except OSError:
             data = b""
         if not data:

@@ -39,6 +39,10 @@ async def wait_for_ever(params: Object, emit: Emit) -> Object:
     return {}
 
 
+async def time_out(params: Object, emit: Emit) -> Object:
+    raise TimedOutError("nobody has it")
+
+
 async def not_found(params: Object, emit: Emit) -> Object:
     raise NotFoundError("no such work", hint="search for it")
 
@@ -46,7 +50,7 @@ async def not_found(params: Object, emit: Emit) -> Object:
 @pytest.fixture(params=["unix", "tcp"])
 def daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ControlThread]:
     ended.clear()
-    methods: Any = {"work.search": search, "wait": wait_for_ever, "work.show": not_found}
+    methods: Any = {"work.search": search, "wait": wait_for_ever, "work.show": not_found, "work.get": time_out}
     with control_thread(tmp_path, methods, request.param) as thread:
         yield thread
 
@@ -81,6 +85,11 @@ def test_a_timeout_cancels_the_request_and_the_client_goes_on(client: BlockingCl
         client.call("wait", timeout_s=0.1)
     assert ended == ["ended"]
     assert client.call("work.search")["items"]
+
+
+def test_a_timeout_of_the_daemon_keeps_its_own_words(client: BlockingClient) -> None:
+    with pytest.raises(TimedOutError, match="nobody has it"):
+        client.call("work.get", timeout_s=DEADLINE_S)
 
 
 def test_ctrl_c_cancels_the_request_in_the_daemon(client: BlockingClient) -> None:

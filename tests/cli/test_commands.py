@@ -1,0 +1,279 @@
+"""Every command: what it asks the daemon, what it prints for programs, what it prints for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from p2pnode.cli.main import root
+from tests.cli.answers import (
+    ADDRESS,
+    CID,
+    CIRCLE,
+    CIRCLE_ITEM,
+    CIRCLE_SHOWN,
+    EXPLAINED,
+    HIT,
+    KEY,
+    LISTED,
+    PEER,
+    PEER_ITEM,
+    PROPOSAL,
+    PROPOSAL_ITEM,
+    PUBLISHED,
+    RECORD,
+    SHOWN,
+    STATUS,
+    TRANSFER,
+    WORK,
+)
+from tests.cli.conftest import Cli
+from tests.support.control import ControlThread
+
+Serve = Callable[[dict[str, Any]], ControlThread]
+
+ONE = [
+    (["status"], "node.status", {}, STATUS, ["2 h 1 min", "1.5 MiB of 50.0 GiB", PEER, ADDRESS]),
+    (["peers", "connect", ADDRESS], "peer.connect", {"address": ADDRESS}, {"peer_id": PEER}, [PEER]),
+    (["show", WORK], "work.show", {"work": WORK}, SHOWN, [
+        "Notes on the Analytical Engine", "Ada Lovelace, Luigi Menabrea (translator)", "CC0-1.0", "doi:10.1000/182",
+        "listed in Readers, 3 for, 1 against", "And what it could not.", "b/c.txt", "flag: duplicate", "2.0 KiB, 3 files",
+    ]),
+    (["get", CID], "work.get", {"work": CID}, {"path": "/x/notes", "bytes": 2048, "providers": 2}, ["/x/notes", "2.0 KiB"]),
+    (["get", WORK, "-o", "/tmp/out"], "work.get", {"work": WORK, "path": "/tmp/out"},
+        {"path": "/tmp/out", "bytes": 1, "providers": 1, "work": WORK}, ["1 byte"]),
+    (["transfers", "cancel", "t-1"], "transfer.cancel", {"transfer": "t-1"}, {}, ["cancelled"]),
+    (["circle", "create", "Readers"], "circle.create", {"name": "Readers"}, {"circle": CIRCLE}, [CIRCLE, "circle invite"]),
+    (["circle", "create", "R", "--purpose", "to read"], "circle.create", {"name": "R", "purpose": "to read"},
+        {"circle": CIRCLE}, [CIRCLE]),
+    (["circle", "show", CIRCLE], "circle.show", {"circle": CIRCLE}, CIRCLE_SHOWN, ["Readers", "to read", "steward, you", KEY[:12]]),
+    (["circle", "invite", "Readers"], "circle.invite", {"circle": "Readers"}, {"invite": "p2pnode:invite/abc"},
+        ["p2pnode:invite/abc"]),
+    (["circle", "join", "p2pnode:invite/abc"], "circle.join", {"invite": "p2pnode:invite/abc"},
+        {"circle": CIRCLE, "state": "waiting", "reason": "anna is not online"}, ["waiting", "anna is not online"]),
+    (["circle", "leave", CIRCLE], "circle.leave", {"circle": CIRCLE}, {}, ["left"]),
+    (["vouch", CIRCLE, KEY], "vouch.give", {"circle": CIRCLE, "key": KEY}, {"record": RECORD}, [RECORD]),
+    (["unvouch", CIRCLE, KEY], "vouch.revoke", {"circle": CIRCLE, "key": KEY}, {"record": RECORD}, [RECORD]),
+    (["propose", "list", CIRCLE, WORK], "proposal.open", {"class": "list", "circle": CIRCLE, "work": WORK},
+        {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "flag", CIRCLE, WORK, "--class", "off_topic", "--reason", "no"], "proposal.open",
+        {"class": "flag", "circle": CIRCLE, "work": WORK, "complaint": "off_topic", "reason": "no"},
+        {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["vote", PROPOSAL, "approve"], "ballot.cast", {"proposal": PROPOSAL, "choice": "approve"},
+        {"ballot": RECORD, "proposal": PROPOSAL, "choice": "approve", "signed_as": KEY}, [RECORD, "approve", KEY]),
+    (["vote", PROPOSAL, "reject", "--reason", "no"], "ballot.cast",
+        {"proposal": PROPOSAL, "choice": "reject", "reason": "no"},
+        {"ballot": RECORD, "proposal": PROPOSAL, "choice": "reject"}, ["reject"]),
+    (["explain", PROPOSAL], "verdict.explain", {"id": PROPOSAL}, EXPLAINED, ["listed: 3 for, 1 against\n  anna approves\n"]),
+    (["explain", WORK, "--circle", CIRCLE], "verdict.explain", {"id": WORK, "circle": CIRCLE}, EXPLAINED, ["anna"]),
+    (["identity", "show"], "identity.show", {}, {"profile_key": KEY, "name": "Anna"}, [KEY, "Anna"]),
+    (["identity", "show", "--circle", "R"], "identity.show", {"circle": "R"},
+        {"profile_key": KEY, "name": "", "circle": CIRCLE, "key": KEY}, [CIRCLE]),
+    (["identity", "set", "--name", "Anna"], "identity.set", {"name": "Anna"}, {"profile_key": KEY, "name": "Anna"}, ["signed"]),
+]  # fmt: skip
+
+LISTS = [
+    (["peers"], "peer.list", {}, PEER_ITEM, [PEER, "12 ms", "inbound", "1 peer\n"]),
+    (["list"], "work.list", {}, LISTED, [WORK[:12], "own", "2.0 KiB", "listed", "Ada Lovelace", "1 work\n"]),
+    (["transfers"], "transfer.list", {}, TRANSFER, ["t-1", "fetching", "1.0 KiB", "2.0 KiB"]),
+    (["circle", "list"], "circle.list", {}, CIRCLE_ITEM, [CIRCLE[:12], "joined", "Readers"]),
+    (["proposals"], "proposal.list", {}, PROPOSAL_ITEM, [PROPOSAL[:12], "flag: duplicate", "Readers"]),
+    (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
+]
+WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase"}
+ELSEWHERE = {"publish", "search", "stop"}
+
+
+def name_of(value: object) -> str | None:
+    return " ".join(value[:2]) if isinstance(value, list) and value and value[0] in root.commands else ""
+
+
+@pytest.mark.parametrize(("arguments", "method", "params", "answer", "words"), ONE, ids=name_of)
+def test_one_answer(
+    arguments: list[str], method: str, params: Any, answer: Any, words: list[str], cli: Cli, serve: Serve
+) -> None:
+    daemon = serve({method: answer})
+    for_programs = cli(*arguments, "--json")
+    assert (for_programs.status, for_programs.err) == (0, "")
+    assert for_programs.json == (answer or for_programs.json)
+    assert daemon.calls == [(method, params)]
+    for_people = cli(*arguments)
+    assert (for_people.status, for_people.err) == (0, "")
+    for word in words:
+        assert word in for_people.out
+
+
+@pytest.mark.parametrize(("arguments", "method", "params", "item", "words"), LISTS, ids=name_of)
+def test_lists(
+    arguments: list[str], method: str, params: Any, item: Any, words: list[str], cli: Cli, serve: Serve
+) -> None:
+    other = item | {"title": "Another"}
+    answers: dict[str, Any] = {method: {"items": [item, other]}}
+    daemon = serve(answers)
+    assert cli(*arguments, "--json").json_lines == [item, other]
+    assert daemon.calls == [(method, params)]
+    answers[method]["items"] = [item]
+    for_people = cli(*arguments)
+    assert (for_people.status, for_people.err) == (0, "")
+    for word in words:
+        assert word in for_people.out
+    answers[method]["items"] = []
+    assert cli(*arguments, "--json").out == ""
+    assert "p2pnode " in cli(*arguments).out, "an empty list says what to do"
+
+
+def test_every_command_is_tested_here_or_named() -> None:
+    def leaves(group: Any, path: str) -> list[str]:
+        found = []
+        for name, command in group.commands.items():
+            inner = f"{path} {name}".strip()
+            is_group = hasattr(command, "commands")
+            found += leaves(command, inner) if is_group else []
+            found += [inner] if not is_group or command.invoke_without_command else []
+        return found
+
+    tested = {" ".join(arguments[:2]) if arguments[0] in ("circle", "propose", "identity") else arguments[0] for arguments, *_ in
+              [*ONE, *LISTS]}  # fmt: skip
+    tested |= {"peers connect", "transfers cancel"}
+    assert set(leaves(root, "")) == tested | WITHOUT_METHOD | ELSEWHERE
+
+
+# ---------------------------------------------------------------- publish
+
+
+def test_publish_tells_the_daemon_everything(
+    cli: Cli, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon = serve({"work.publish": PUBLISHED | {"proposal": PROPOSAL}})
+    (tmp_path / "book.txt").write_text("a book")
+    monkeypatch.chdir(tmp_path)
+    said = cli(
+        "publish", "book.txt", "--title", "A Book", "--kind", "book", "--summary", "short", "--licence", "CC0-1.0",
+        "--creator", "Ada", "--creator", "Bob", "--tag", "a", "--tag", "b", "--language", "en",
+        "--identifier", "ISBN:978-3-16-148410-0", "--source", "https://example.org", "--circle", "Readers", "--json",
+    )  # fmt: skip
+    assert said.json == PUBLISHED | {"proposal": PROPOSAL}
+    assert daemon.calls == [
+        (
+            "work.publish",
+            {
+                "path": str(tmp_path / "book.txt"),
+                "title": "A Book",
+                "kind": "book",
+                "summary": "short",
+                "licence": "CC0-1.0",
+                "creators": [{"name": "Ada"}, {"name": "Bob"}],
+                "tags": ["a", "b"],
+                "language": "en",
+                "identifiers": [{"scheme": "isbn", "value": "978-3-16-148410-0"}],
+                "sources": ["https://example.org"],
+                "circle": "Readers",
+            },
+        )
+    ]
+
+
+def test_publish_for_people(cli: Cli, serve: Serve, tmp_path: Path) -> None:
+    skipped = [{"path": f"s{at}", "reason": "a socket"} for at in range(7)]
+    daemon = serve({"work.publish": PUBLISHED | {"skipped": skipped}})
+    said = cli("publish", str(tmp_path), "--title", "T", "--private")
+    assert said.status == 0
+    for word in (WORK, CID, "2.0 KiB, 3 files", KEY):
+        assert word in said.out
+    assert "left out: s0 (a socket)" in said.err and "2 more" in said.err
+    assert daemon.calls[0][1] == {"path": str(tmp_path), "title": "T", "creators": [], "tags": [], "private": True}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["/no/such/path", "--title", "T"], "there is nothing at /no/such/path"),
+        (["."], "missing option '--title'"),
+        ([".", "--title", " "], "the title is empty"),
+        ([".", "--title", "T", "--circle", "c", "--private"], "exclude each other"),
+        ([".", "--title", "T", "--identifier", "isbn"], "is not an identifier"),
+    ],
+)
+def test_publish_refuses_at_once(arguments: list[str], message: str, cli: Cli) -> None:
+    said = cli("publish", *arguments)
+    assert said.status == 2
+    assert message in said.err and len(said.err.splitlines()) == 2
+
+
+# ---------------------------------------------------------------- search
+
+
+def test_search_prints_hits_as_they_come_and_each_work_once(cli: Cli, serve: Serve) -> None:
+    first, second = HIT | {"verdicts": []}, HIT | {"work": "w-" + "z" * 52, "title": "Another", "local": False}
+
+    async def search(params: Any, emit: Any) -> Any:
+        emit("work.hit", first)
+        emit("work.hit", HIT)
+        return {"items": [HIT, second], "asked": 5, "answered": 4}
+
+    daemon = serve({"work.search": search})
+    said = cli("search", "analytical", "engine", "--timeout", "2.5")
+    lines = said.out.splitlines()
+    assert len(lines) == 2
+    assert (
+        lines[0].startswith(WORK[:12]) and "Notes on the Analytical Engine  (Ada Lovelace, Luigi Menabrea)" in lines[0]
+    )
+    assert "Another" in lines[1] and "listed" in lines[1]
+    assert said.err == "4 of 5 peers answered\n"
+    assert daemon.calls == [("work.search", {"text": "analytical engine", "local": False, "timeout_s": 2.5})]
+    assert cli("search", "x", "--json").json_lines == [HIT, second], "in their final form"
+
+
+def test_search_without_hits(cli: Cli, serve: Serve) -> None:
+    daemon = serve({"work.search": {"items": [], "asked": 0, "answered": 0}})
+    said = cli("search", "nothing", "--local")
+    assert (said.status, said.out, said.err) == (0, "Nothing was found.\n", "")
+    assert daemon.calls[0][1] == {"text": "nothing", "local": True, "timeout_s": 5.0}
+    assert cli("search", "nothing", "--json").out == ""
+
+
+# ---------------------------------------------------------------- the rest
+
+
+def test_stop_returns_when_the_daemon_is_gone(cli: Cli, serve: Serve, home: Path) -> None:
+    serve({})
+    said = cli("stop", "--json")
+    assert said.status == 0 and said.json["stopped"] is True
+    assert not (home / "run" / "control").exists()
+    said = cli("stop")
+    assert said.status == 3 and said.err.startswith("p2pnode: no daemon runs at ")
+
+
+def test_explain_gives_the_same_bytes_whatever_the_order(cli: Cli, serve: Serve) -> None:
+    answers: dict[str, Any] = {"verdict.explain": EXPLAINED}
+    serve(answers)
+    first = cli("explain", WORK, "--json").out
+    turned = json.loads(json.dumps(EXPLAINED))
+    turned["verdict"] = dict(reversed(turned["verdict"].items()))
+    answers["verdict.explain"] = turned
+    assert cli("explain", WORK, "--json").out == first
+
+
+def test_cid_needs_no_daemon(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    said = cli("cid", str(tmp_path / "empty"))
+    assert said.out == "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku\n"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "pipe").symlink_to("nowhere")
+    assert cli("cid", str(tmp_path / "folder"), "--json").json["skipped"] == []
+    assert cli("cid", str(tmp_path / "missing")).status == 2
+
+
+def test_home_and_json_are_taken_anywhere(cli: Cli, serve: Serve, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve({"peer.list": {"items": [PEER_ITEM]}, "peer.connect": {"peer_id": PEER}})
+    monkeypatch.setenv("P2PNODE_HOME", "/nowhere")
+    at = ["--home", str(home)]
+    assert cli(*at, "--json", "peers").json == PEER_ITEM
+    assert cli("peers", *at, "--json").json == PEER_ITEM
+    assert cli("peers", "--json", "connect", ADDRESS, *at).json == {"peer_id": PEER}
+    assert cli("--json", "peers", f"--home={home}", "connect", ADDRESS).json == {"peer_id": PEER}
+    assert cli("peers").status == 3

@@ -100,7 +100,10 @@ def restore(call: Call, sealed: bool) -> None:
 @click.option("--remove", is_flag=True, help="Have none from now on.")
 @click.pass_obj
 def passphrase(call: Call, remove: bool) -> None:
-    """Lock the identity's file with a passphrase, change it, or remove it. The daemon then asks for it at its start."""
+    """Lock the identity's file with a passphrase, change it, or remove it.
+
+    `p2pnode daemon` asks for it on a terminal, or takes it from $P2PNODE_PASSPHRASE.
+    """
     from p2pnode.local.identity import change_passphrase, is_sealed
 
     _refuse_while_running(call)
@@ -111,6 +114,16 @@ def passphrase(call: Call, remove: bool) -> None:
         print_json({"locked": new is not None})
     else:
         print("The identity is locked with the new passphrase." if new else "The identity has no passphrase now.")
+
+
+def ask_before_start(call: Call) -> dict[str, str]:
+    """What a daemon about to start needs in its environment: the passphrase, where its identity has one and a terminal can ask."""
+    from p2pnode.local.identity import is_sealed
+
+    path = call.home.identity
+    if PASSPHRASE_VARIABLE in os.environ or not path.exists() or not sys.stdin.isatty() or not is_sealed(path):
+        return {}
+    return {PASSPHRASE_VARIABLE: _ask_hidden("Passphrase: ", twice=False)}
 
 
 def _refuse_while_running(call: Call) -> None:

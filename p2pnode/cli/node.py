@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,6 +14,7 @@ import click
 
 from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Command, Group
+from p2pnode.cli.identity import ask_before_start
 from p2pnode.cli.multiaddr import check_multiaddr
 from p2pnode.cli.output import duration, plural, print_json, print_json_lines, print_pairs, print_table, size
 from p2pnode.errors import TimedOutError, UsageError
@@ -45,7 +47,8 @@ def daemon(call: Call, listen: tuple[str, ...], bootstrap: tuple[str, ...], no_l
         arguments += ["--listen", check_multiaddr(address)]
     for address in bootstrap:
         arguments += ["--bootstrap", check_multiaddr(address, with_peer=True)]
-    _become(call, "p2pnode.daemon", [*arguments, *(["--no-lan"] if no_lan else [])])
+    secrets = ask_before_start(call)
+    _become(call, "p2pnode.daemon", [*arguments, *(["--no-lan"] if no_lan else [])], secrets)
 
 
 @click.command(cls=Command)
@@ -62,7 +65,7 @@ def open_tui(call: Call) -> NoReturn:
     _become(call, "p2pnode.tui", [])
 
 
-def _become(call: Call, module: str, arguments: list[str]) -> NoReturn:
+def _become(call: Call, module: str, arguments: list[str], variables: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process: signals and the exit status are then the other program's own, and trio is not imported here.
 
     `-P` keeps the current folder, which may be full of strangers' files, off the module path.
@@ -70,7 +73,7 @@ def _become(call: Call, module: str, arguments: list[str]) -> NoReturn:
     if call.home_argument:
         arguments = ["--home", call.home_argument, *arguments]
     command = [sys.executable, "-P", "-m", module, *arguments]
-    environment = os.environ | {"PYTHONPATH": _module_path()}
+    environment = os.environ | {"PYTHONPATH": _module_path()} | dict(variables or {})
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":  # exec on Windows starts a new process and gives the prompt back at once

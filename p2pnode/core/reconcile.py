@@ -236,17 +236,20 @@ class Reconciliation:
         return _prints(index, b"", None, ways=OPENING_WAYS, offset=self._offset)
 
     def _say_ranges(self, phase: int, frames: list[bytes]) -> None:
+        chosen, later = _disjoint(self._to_say[phase])
+        at = 0
         for _ in range(MAX_TURN_RANGE_FRAMES):
-            chosen, later = _disjoint(self._to_say[phase])
-            frame, taken = wire.encode_ranges(phase, chosen, self._frame_limit())
+            part = chosen[at : at + wire.MAX_FRAME_RANGES]
+            frame, taken = wire.encode_ranges(phase, part, self._frame_limit())
             if not taken:
                 break
             if self._ranges_said + taken > MAX_RANGES:
                 self._limited = True
                 break
             self._ranges_said += taken
-            self._to_say[phase] = chosen[taken:] + later
+            at += taken
             self._add(frames, frame)
+        self._to_say[phase] = chosen[at:] + later
 
     def _say_wants(self, frames: list[bytes]) -> None:
         many = (self._frame_limit() - 1) // ID_BYTES

@@ -176,7 +176,7 @@ class Admission:
         else:  # strangers only: a flood of them costs no transaction
             batch = Batch(held.circle, held.known, waiting={record.id: record for record in pool})
         held.changed(batch.added.values(), batch.dropped.values(), batch.known)
-        self._quarantine.remove([id for id in batch.taken_in if id not in batch.waiting])
+        self._quarantine.remove(batch.examined)
         for record in batch.waiting.values():
             self._quarantine.put(held.circle, record)
         return batch

@@ -35,8 +35,8 @@ class Batch:
     dropped: dict[RecordId, Record] = field(default_factory=dict)
     stale: int = 0
     waiting: dict[RecordId, Record] = field(default_factory=dict)
-    taken_in: list[RecordId] = field(default_factory=list)
-    """Records that came out of the quarantine."""
+    examined: set[RecordId] = field(default_factory=set)
+    """Records that the rules were applied to, whatever came of it: they need not wait any more."""
 
 
 class Admitting:
@@ -55,6 +55,7 @@ class Admitting:
         while ready := [record for record in pool.values() if self._may_enter(record)]:
             for record in ready:
                 del pool[record.id]
+                batch.examined.add(record.id)
                 self._keep(record)
             newly_known = introduced(ready) - batch.known
             batch.known |= newly_known
@@ -62,7 +63,6 @@ class Admitting:
                 pool.setdefault(record.id, record)
         batch.waiting = pool
         self._apply_caps()
-        batch.taken_in = [id for id in batch.added if id in quarantine]
         for record in batch.added.values():
             if record.kind == MANIFEST:
                 on_manifest(self._tx, record)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
 
 import trio
 
@@ -27,12 +28,17 @@ from p2pnode.services.sync_session import Outcome, reconcile
 
 log = logging.getLogger("p2pnode.sync")
 
+T = TypeVar("T")
+
 PROTOCOL = "/p2pnode/sync/1"
 CIRCLE_DOMAIN = b"p2pnode/circle/1"
 INTERVAL_S = (60.0, 120.0)
 """Between two sessions of a circle that we begin: random, so that nodes do not march in step."""
 LOOK_AROUND_S = 5.0
 """How often circles joined or left are noticed by looking; mostly a change of records tells it earlier."""
+OWN_CHANGE_S = 3.0
+"""After a record of our own: time for gossip and for further records, then a session with a peer or two makes sure."""
+OWN_CHANGE_PEERS = 2
 POLITENESS_S = 2.0
 """Of two nodes that connected, the one that was called begins only after this, if the caller has not."""
 RECENT_S = 30.0
@@ -71,6 +77,9 @@ class Sync:
         self._recent: dict[tuple[CircleId, PeerId], float] = {}
         self._running: set[tuple[CircleId, PeerId]] = set()
         self._stale_rolls: set[CircleId] = set()
+        self._to_pass_on: set[CircleId] = set()
+        self._tasks: dict[CircleId, trio.CancelScope] = {}
+        self._started = False
         self._look = trio.Event()
         self._limit = trio.CapacityLimiter(SESSIONS_AT_ONCE)
         self._serving = 0
@@ -203,28 +212,42 @@ class Sync:
         if any(record.kind in CONTROL_KINDS for record in (*change.added, *change.dropped)):
             self._stale_rolls.add(change.circle)
             self._look.set()
+        if change.source is None and change.circle not in self._to_pass_on:
+            self._to_pass_on.add(change.circle)
+            self._nursery.start_soon(self._pass_on, change.circle)
+
+    async def _pass_on(self, circle: CircleId) -> None:
+        await trio.sleep(OWN_CHANGE_S)
+        self._to_pass_on.discard(circle)
+        peers = list(self._peers.get(circle, ()))
+        for peer in random.sample(peers, min(OWN_CHANGE_PEERS, len(peers))):
+            await self.sync_with(peer, circle)
 
     async def _follow_circles(self) -> None:
-        """One task per circle that we are in, and rolls that follow the control records."""
-        tasks: dict[CircleId, trio.CancelScope] = {}
-        first = True
         while True:
-            self._look = trio.Event()
-            circles = await self._store.read(lambda tx: {c: self._me.key(tx, c).public for c in tx.circles()})
-            for circle in tasks.keys() - circles.keys():
-                tasks.pop(circle).cancel()
-                self._forget(circle)
-            for circle in circles.keys() - tasks.keys():
-                self._keys[circle] = circles[circle]
-                self._stale_rolls.add(circle)
-                tasks[circle] = trio.CancelScope()
-                self._nursery.start_soon(self._keep_in_step, circle, tasks[circle], not first)
-            for circle in self._stale_rolls & circles.keys():
-                self._stale_rolls.discard(circle)
-                await self._provisional.read_roll(circle)
-            first = False
+            try:
+                await self._follow_once()
+            except P2pnodeError as error:
+                log.warning("could not follow the circles: %s", error.message)
             with trio.move_on_after(LOOK_AROUND_S):
                 await self._look.wait()
+            self._look = trio.Event()
+
+    async def _follow_once(self) -> None:
+        """One task per circle that we are in, and rolls that follow the control records."""
+        circles = await self._store.read(lambda tx: {c: self._me.key(tx, c).public for c in tx.circles()})
+        for circle in self._tasks.keys() - circles.keys():
+            self._tasks.pop(circle).cancel()
+            self._forget(circle)
+        for circle in circles.keys() - self._tasks.keys():
+            self._keys[circle] = circles[circle]
+            self._stale_rolls.add(circle)
+            self._tasks[circle] = trio.CancelScope()
+            self._nursery.start_soon(self._keep_in_step, circle, self._tasks[circle], self._started)
+        for circle in self._stale_rolls & circles.keys():
+            self._stale_rolls.discard(circle)
+            await self._provisional.read_roll(circle)
+        self._started = True
 
     def _forget(self, circle: CircleId) -> None:
         self._peers.pop(circle, None)
@@ -234,7 +257,7 @@ class Sync:
     async def _keep_in_step(self, circle: CircleId, scope: trio.CancelScope, is_new: bool) -> None:
         with scope:
             if is_new:
-                await self._tell_dht(circle)
+                await self._contained(self._tell_dht, circle)
             for peer in self._speakers():
                 self._nursery.start_soon(self.sync_with, peer, circle)
             found_at = -FIND_INTERVAL_S
@@ -279,7 +302,7 @@ class Sync:
 
     def _peer_changed(self, event: PeerEvent) -> None:
         if event.connected and PROTOCOL in event.protocols:
-            self._nursery.start_soon(self._greet, event.peer)
+            self._nursery.start_soon(self._contained, self._greet, event.peer)
         elif not event.connected:
             for peers in self._peers.values():
                 peers.pop(event.peer, None)
@@ -295,3 +318,10 @@ class Sync:
             since = trio.current_time() - self._recent.get((circle, peer), -RECENT_S)
             if since >= RECENT_S:
                 await self.sync_with(peer, circle)
+
+    async def _contained(self, work: Callable[[T], Awaitable[None]], about: T) -> None:
+        """What fails here (a full disk) ends this piece of work, not the node."""
+        try:
+            await work(about)
+        except P2pnodeError as error:
+            log.warning("sync: %s", error.message)

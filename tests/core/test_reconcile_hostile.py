@@ -91,6 +91,57 @@ def test_endless_splits_end_at_the_caps() -> None:
     assert engine.bytes_sent <= reconcile.MAX_SESSION_BYTES
 
 
+def test_more_ranges_than_a_session_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MAX_RANGES", 20)
+    engine = responder()
+    for _ in range(10):
+        engine.receive(everything_differs())
+    ranges = [KeyRange(bytes([n]), bytes([n + 1]), WRONG) for n in range(1, 12)]
+    with pytest.raises(PeerError, match="without end"):
+        engine.receive(wire.encode_ranges(wire.REST, ranges)[0])
+
+
+def test_we_never_say_more_ranges_than_a_session_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MAX_RANGES", 100)
+    engine, said = responder(30_000), 0
+    engine.receive(mine(everything_differs()))
+    while not engine.ended:
+        found = [entry for frame in engine.turn({}) for entry in wire.decode_frame(frame).ranges]
+        said += len(found)
+        if not engine.ended:
+            engine.receive(
+                mine(wire.encode_ranges(wire.REST, [KeyRange(e.lower, e.upper, WRONG) for e in found][:3])[0])
+            )
+    assert 16 < said <= 100
+    assert not engine.complete
+
+
+def test_ranges_that_wait_to_be_said_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MAX_PENDING_RANGES", 100)
+    engine = responder()
+    for _ in range(15):
+        engine.receive(everything_differs())
+    assert len(engine._to_say[wire.REST]) <= 100
+
+
+def test_keys_read_for_empty_lists_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MAX_SCANNED_KEYS", 7000)
+    engine = responder(5000)
+    for _ in range(3):
+        engine.receive(wire.encode_ranges(wire.REST, [KeyRange(b"", None, ())])[0])
+    assert engine._scanned == 7000
+
+
+def test_records_sent_and_asked_for_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconcile, "MAX_MOVED_IDS", 10)
+    engine = responder()
+    engine.receive(wire.encode_ranges(wire.REST, [KeyRange(b"", None, ())])[0])
+    assert len(engine._to_send) == 10
+    ids = tuple(RecordId(bytes([n]) * 32) for n in range(20))
+    engine.receive(wire.encode_ranges(wire.REST, [KeyRange(b"\xff", None, ids)])[0])
+    assert len(engine._to_want) == 10
+
+
 def test_overlapping_ranges_are_answered_in_frames_that_decode() -> None:
     engine = responder()
     for _ in range(10):

@@ -18,7 +18,7 @@ every node gives up on the same graph at the same point.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 EDGE_SHARE = 3
 """A vouch carries K/3: three vouches exhaust a key, so nobody's whole weight stands behind one friend."""
@@ -68,24 +68,30 @@ class FlowGraph:
                 self._add_arc(2 * key + 1, 2 * target)
         self._first_vouch_arc.append(len(self.tails))
 
-    def counted(self, stewards: Collection[int], capacity: int, voters: Iterable[int], budget: Budget) -> list[int]:
-        """The voters, in the order given, whose ballots count together for this steward set; their number is the maximum flow.
-
-        `capacity` is K. Raises ValueError for a K that is not 3 x 2^i, BudgetSpent when the graph costs too much.
-        """
+    def for_stewards(self, stewards: Collection[int], capacity: int) -> StewardNetwork:
+        """The network of one steward set; `capacity` is K. ValueError for a K that is not 3 x 2^i."""
         if not is_capacity(capacity):
             raise ValueError(f"K is {K_SMALLEST} x 2^i with i <= {K_DOUBLINGS}, not {capacity}")
-        sources = [2 * steward + 1 for steward in sorted(stewards)]
-        flow = _Flow(self, sources, self._capacities(stewards, capacity), budget)
-        return [voter for voter in voters if flow.reach(2 * voter + 1)]
-
-    def _capacities(self, stewards: Collection[int], capacity: int) -> list[int]:
-        """What every arc may carry at the start, for this steward set."""
         left = [capacity, 0] * self.size + [capacity // EDGE_SHARE, 0] * (len(self.tails) // 2 - self.size)
         for steward in stewards:
             for arc in range(self._first_vouch_arc[steward], self._first_vouch_arc[steward + 1], 2):
                 left[arc] = _UNLIMITED
-        return left
+        return StewardNetwork(self, sorted(stewards), left)
+
+    def distances(self, sources: Sequence[int], left: Sequence[int]) -> list[int]:
+        """Every node's distance in usable arcs from the nearest source, 2 * size + 1 where there is no way."""
+        never = 2 * self.size + 1
+        distance = [never] * len(self.into)
+        for source in sources:
+            distance[source] = 0
+        queue = list(sources)
+        for node in queue:
+            for back in self.into[node]:
+                onward = self.tails[back]
+                if left[back ^ 1] and distance[onward] == never:
+                    distance[onward] = distance[node] + 1
+                    queue.append(onward)
+        return distance
 
     def _add_arc(self, tail: int, head: int) -> None:
         self.into[head].append(len(self.tails))
@@ -94,18 +100,38 @@ class FlowGraph:
         self.tails.append(head)
 
 
+class StewardNetwork:
+    """A FlowGraph seen from one steward set, before anything flows: asked once for every side of every question."""
+
+    def __init__(self, graph: FlowGraph, stewards: Sequence[int], capacities: list[int]) -> None:
+        self.graph = graph
+        self.capacities = capacities
+        self.sources = [2 * steward + 1 for steward in stewards]
+        self.distances = graph.distances(self.sources, capacities)
+
+    def counted(self, voters: Sequence[int], budget: Budget) -> list[int]:
+        """The voters, in the order given, whose ballots count together; their number is the maximum flow.
+
+        Raises BudgetSpent when it costs too much. What it spends does not depend on what was asked before.
+        """
+        if not voters:
+            return []
+        flow = _Flow(self, budget)
+        return [voter for voter in voters if flow.reach(2 * voter + 1)]
+
+
 class _Flow:
     """One flow that grows voter by voter. A steward's exit is a source without limit: every path begins at one."""
 
     __slots__ = ("_budget", "_distance", "_graph", "_left", "_never", "_next_arc", "_since_measured", "_sources")
 
-    def __init__(self, graph: FlowGraph, sources: Sequence[int], left: list[int], budget: Budget) -> None:
-        self._graph = graph
-        self._sources = sources
-        self._left = left
+    def __init__(self, network: StewardNetwork, budget: Budget) -> None:
+        self._graph = network.graph
+        self._sources = network.sources
+        self._left = list(network.capacities)
         self._budget = budget
-        self._never = 2 * graph.size + 1
-        self._measure()
+        self._never = 2 * network.graph.size + 1
+        self._start_from(list(network.distances))
 
     def reach(self, voter: int) -> bool:
         """Send one more unit to this exit, if there is a way."""
@@ -119,7 +145,7 @@ class _Flow:
                     left[arc ^ 1] += 1
                 return True
             if self._since_measured > len(tails):
-                self._measure()
+                self._start_from(self._graph.distances(self._sources, left))
                 path, node = [], voter
                 continue
             nearer = self._downhill(node, into[node])
@@ -149,22 +175,12 @@ class _Flow:
         self._since_measured += arcs
         self._budget.spend(arcs)
 
-    def _measure(self) -> None:
-        """Every node's true distance from the nearest steward; what cannot be reached now never will be."""
-        tails, into, left, never = self._graph.tails, self._graph.into, self._left, self._never
-        self._distance = distance = [never] * len(into)
-        for source in self._sources:
-            distance[source] = 0
-        queue = list(self._sources)
-        for node in queue:
-            for back in into[node]:
-                onward = tails[back]
-                if left[back ^ 1] and distance[onward] == never:
-                    distance[onward] = distance[node] + 1
-                    queue.append(onward)
-        self._next_arc = [0] * len(into)
+    def _start_from(self, distances: list[int]) -> None:
+        """Take true distances for labels; what cannot be reached now never will be. Paid for also where they were known."""
+        self._distance = distances
+        self._next_arc = [0] * len(distances)
         self._since_measured = 0
-        self._budget.spend(len(tails))
+        self._budget.spend(len(self._graph.tails))
 
 
 def is_capacity(number: int) -> bool:

@@ -76,6 +76,40 @@ def test_the_same_records_say_the_same_bytes(seed: int, rng: random.Random) -> N
     assert explained(circle, pruned(shuffled[half:]) + pruned(shuffled[:half])) == first
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 5), st.randoms(use_true_random=False))
+def test_a_view_that_follows_another_says_what_a_fresh_one_says(seed: int, rng: random.Random) -> None:
+    """Records come in three portions, each counted upon the view before; the last view is compared with one that knows no other."""
+    circle, _ = lively(seed)
+    records = circle.records[:]
+    rng.shuffle(records)
+    view = None
+    for end in (len(records) // 2, len(records) - 1, len(records)):
+        view = CircleView(circle.charter, records[:end], DAY, previous=view)
+        for asked in view.questions():
+            view.explain(asked.question.id)
+    assert view is not None
+    told = [view.explain(asked.question.id) for asked in view.questions()]
+    told += [view.explain_work(work) for work in view.works()]
+    assert b"\n".join(map(explain.canonical, told)) == explained(circle, records)
+
+
+def test_only_what_changed_is_counted_again() -> None:
+    circle, question = lively()
+    first = circle.view()
+    flag = next(asked.question.id for asked in first.questions() if asked.question.class_ == "flag")
+    tallies = {id: first.decide(id).tally for id in (question, flag)}
+    circle.cast("founder", flag, "abstain")
+    second = CircleView(circle.charter, circle.records, DAY, previous=first)
+    assert second.decide(question).tally is tallies[question]
+    assert second.decide(flag).tally is not tallies[flag]
+    third = CircleView(circle.charter, circle.records, DAY, previous=second)
+    assert third.decide(question).tally is tallies[question]
+    circle.vouch("founder", "somebody new")
+    fourth = CircleView(circle.charter, circle.records, DAY, previous=third)
+    assert fourth.decide(question).tally is not tallies[question]
+
+
 _PRINT = """
 import hashlib
 from tests.core.test_explain import explained, lively

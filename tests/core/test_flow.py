@@ -33,7 +33,7 @@ def questions(draw: st.DrawFn, most: int = 12) -> tuple[list[list[int]], list[in
 
 
 def counted(vouches: list[list[int]], stewards: list[int], k: int, voters: list[int]) -> list[int]:
-    return FlowGraph(vouches).counted(stewards, k, voters, Budget(PLENTY))
+    return FlowGraph(vouches).for_stewards(stewards, k).counted(voters, Budget(PLENTY))
 
 
 @settings(max_examples=60, deadline=None)
@@ -93,33 +93,34 @@ def test_more_voters_never_lower_the_flow_and_their_order_never_changes_it(
     assert len(counted(vouches, stewards, k, fewer)) <= len(counted(*question))
 
 
-def test_one_graph_answers_many_steward_sets_without_remembering_the_last() -> None:
+def test_one_graph_answers_many_steward_sets_and_questions_without_remembering_the_last() -> None:
     graph = FlowGraph([[1, 2], [3], [3], []])
-    first = graph.counted([0], 3, [3, 2, 1, 0], Budget(PLENTY))
-    assert graph.counted([1], 3, [3, 2, 1, 0], Budget(PLENTY)) == [3, 1]
-    assert graph.counted([0], 3, [3, 2, 1, 0], Budget(PLENTY)) == first == [3, 2, 1, 0]
+    first, second = graph.for_stewards([0], 3), graph.for_stewards([1], 3)
+    for _ in range(2):
+        assert first.counted([3, 2, 1, 0], Budget(PLENTY)) == [3, 2, 1, 0]
+        assert second.counted([3, 2, 1, 0], Budget(PLENTY)) == [3, 1]
+        assert first.counted([], Budget(0)) == []
 
 
 def test_a_budget_is_spent_alike_everywhere_and_says_so() -> None:
-    chain = [[key + 1] for key in range(500)] + [[]]
+    """The graph has 2,002 arcs: they are paid for at the start, known or not, and every search beyond."""
+    chain = FlowGraph([[key + 1] for key in range(500)] + [[]]).for_stewards([0], 96)
     far_first = range(500, -1, -1)
     generous = Budget(PLENTY)
-    FlowGraph(chain).counted([0], 96, far_first, generous)
+    chain.counted(far_first, generous)
     spent = PLENTY - generous.arcs_left
-    assert spent > 10 * 2_002, "searches are paid for, not only the look at all 2,002 arcs"
-    FlowGraph(chain).counted([0], 96, far_first, Budget(spent))
-    FlowGraph(chain).counted([0], 96, [], Budget(2_002))
-    with pytest.raises(BudgetSpent):
-        FlowGraph(chain).counted([0], 96, [], Budget(2_001))
-    with pytest.raises(BudgetSpent):
-        FlowGraph(chain).counted([0], 96, far_first, Budget(spent - 1))
+    assert spent > 10 * 2_002
+    chain.counted(far_first, Budget(spent))
+    for too_little in (spent - 1, 2_001):
+        with pytest.raises(BudgetSpent):
+            chain.counted(far_first, Budget(too_little))
 
 
 def test_a_swarm_behind_one_key_is_looked_at_once() -> None:
     """10,000 made-up keys behind one insider: the work is a few looks at each arc, not one search each."""
     swarm = [[1], list(range(2, 10_002)), *([] for _ in range(10_000))]
     budget = Budget(PLENTY)
-    assert len(FlowGraph(swarm).counted([0], 3, range(10_002), budget)) == 4
+    assert len(FlowGraph(swarm).for_stewards([0], 3).counted(range(10_002), budget)) == 4
     assert PLENTY - budget.arcs_left < 200_000
 
 
@@ -127,4 +128,4 @@ def test_a_swarm_behind_one_key_is_looked_at_once() -> None:
 def test_k_is_three_times_a_small_power_of_two(k: int) -> None:
     assert not is_capacity(k)
     with pytest.raises(ValueError, match="K is"):
-        FlowGraph([[]]).counted([0], k, [0], Budget(PLENTY))
+        FlowGraph([[]]).for_stewards([0], k)

@@ -107,7 +107,7 @@ def test_a_hop_limit_would_let_one_bad_member_gain_more_than_k() -> None:
         members = membership([0], vouches)
         hold = [targets if hops < limit else () for targets, hops in zip(members.vouches, members.hops, strict=True)]
         far = [members.index[key] for key in members.keys if int.from_bytes(key, "big") >= 40]
-        return len(FlowGraph(hold).counted(members.stewards, 3, far, Budget(10**6)))
+        return len(FlowGraph(hold).for_stewards(members.stewards, 3).counted(far, Budget(10**6)))
 
     assert (counted(chains, 3), counted(shortcut, 3)) == (0, 6), (
         "with a limit of three: six more than before, over K = 3"

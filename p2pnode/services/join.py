@@ -32,7 +32,7 @@ from p2pnode.core.invite import (
 from p2pnode.core.record import VOUCH
 from p2pnode.core.records import encode_signed
 from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeError, PeerError, RefusedError, UsageError
-from p2pnode.ports import Json, Network, Store, Tx, WallClock
+from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.me import Me
@@ -122,11 +122,10 @@ class Join:
         return None
 
     async def _ask(self, invite: Invite) -> JoinAccepted | JoinRefused:
-        await self._reach(invite)
         key = self._me.key_for_salt(invite.salt)
         request = encode_request(key, invite.circle, invite.secret, inviter=invite.peer, joiner=self._network.peer_id)
+        stream = await self._reach(invite)
         with trio.fail_after(EXCHANGE_TIMEOUT_S):
-            stream = await self._network.open_stream(invite.peer, JOIN_PROTOCOL)
             try:
                 await send_frame(stream, request)
                 data = await receive_frame(stream, MAX_ANSWER_BYTES)
@@ -141,21 +140,25 @@ class Join:
             raise PeerError(f"its answer makes no sense: {error.message}") from error
         return answer
 
-    async def _reach(self, invite: Invite) -> None:
-        """Connect by the addresses in the link, all at once; without success the stream is left to find its own way."""
-        if any(view.peer == invite.peer for view in self._network.peers()):
-            return
-        with trio.move_on_after(DIAL_TIMEOUT_S):
-            async with trio.open_nursery() as nursery:
-                for address in invite.addresses:
-                    if address.endswith(f"/p2p/{invite.peer}"):
-                        nursery.start_soon(self._dial, address, nursery.cancel_scope)
+    async def _reach(self, invite: Invite) -> Stream:
+        """By the addresses in the link, all at once; else by whatever address book and DHT know. NetworkError says why not."""
+        failures: list[str] = []
+        if all(view.peer != invite.peer for view in self._network.peers()):
+            with trio.move_on_after(DIAL_TIMEOUT_S):
+                async with trio.open_nursery() as nursery:
+                    for address in invite.addresses:
+                        if address.endswith(f"/p2p/{invite.peer}"):
+                            nursery.start_soon(self._dial, address, failures, nursery.cancel_scope)
+        try:
+            return await self._network.open_stream(invite.peer, JOIN_PROTOCOL)
+        except NetworkError as error:
+            raise NetworkError(failures[0] if failures else error.message) from error
 
-    async def _dial(self, address: str, done: trio.CancelScope) -> None:
+    async def _dial(self, address: str, failures: list[str], done: trio.CancelScope) -> None:
         try:
             await self._network.connect(address)
         except P2pnodeError as error:
-            log.debug("an address of an invite does not answer: %s", error.message)
+            failures.append(error.message)
         else:
             done.cancel()
 

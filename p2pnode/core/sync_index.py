@@ -20,7 +20,7 @@ CREATED_BYTES = 8
 KEY_BYTES = CREATED_BYTES + ID_BYTES
 FINGERPRINT_BYTES = 16
 """128 bits: an accident is out of question; crafted collisions are the salted digest's business (design 4.5)."""
-BLOCK_KEYS = 256
+BLOCK_KEYS = 64
 """Keys in a freshly built block; it is split at twice as many. Small enough to add up, large enough that few blocks are counted."""
 
 _MODULUS = 1 << (ID_BYTES * 8)

@@ -8,7 +8,8 @@ import trio
 from p2pnode.core.records import encode_signed
 from p2pnode.services.gossip import Gossip
 from p2pnode.services.me import Me
-from p2pnode.services.sync import PROTOCOL, Sync
+from p2pnode.services.sync import Sync
+from p2pnode.services.sync_peers import PROTOCOL
 from tests.support.circle_nodes import eventually, pseudonym_of, seed, until_same
 from tests.support.circles import Circle, Node
 from tests.support.net import link, networks

@@ -21,7 +21,8 @@ from p2pnode.core.sync_hello import (
 from p2pnode.errors import NetworkError
 from p2pnode.ports import Stream
 from p2pnode.services.framing import receive_frame, send_frame
-from p2pnode.services.sync import PROTOCOL, circle_key
+from p2pnode.services.sync import circle_key
+from p2pnode.services.sync_peers import PROTOCOL
 from p2pnode.services.sync_session import SILENCE_S
 from tests.support.circle_nodes import CircleNode, a_hub, eventually, pseudonym_of, until_same
 from tests.support.circles import NOON, Circle, key
@@ -174,6 +175,22 @@ async def test_what_was_missed_comes_within_two_minutes(autojump_clock: trio.tes
         await ann.admit(circle.ballot(ann.key, b"later"))
         await trio.sleep(125)
         assert await ann.held() == await bob.held()
+
+
+@pytest.mark.trio
+async def test_own_records_are_passed_on_after_a_moment_even_without_gossip(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with a_hub() as hub:
+        circle = circle_of_ann()
+        ann, bob = await founder(hub, circle), await member(hub, circle, "bob")
+        await bob.network.connect(ann.network.addresses()[0])
+        await trio.sleep(5)
+        await ann.write(circle.ballot(ann.key, b"one"), circle.ballot(ann.key, b"two"))
+        sessions = len(hub.links)
+        await trio.sleep(4)
+        assert await ann.held() == await bob.held()
+        assert len(hub.links) == sessions + 1
 
 
 @pytest.mark.trio
@@ -339,7 +356,7 @@ async def test_equal_circles_cost_about_338_bytes() -> None:
         bob = await member(hub, circle, "bob")
         await bob.network.connect(ann.network.addresses()[0])
         await until_same(ann, bob)
-        await eventually(lambda: not ann.sync._running and not bob.sync._running)
+        await eventually(lambda: not ann.sync._peers._running and not bob.sync._peers._running)
         assert await bob.sync.sync_with(ann.peer, circle.id)
         assert hub.links[-1].bytes <= 380
 

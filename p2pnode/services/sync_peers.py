@@ -1,0 +1,163 @@
+"""Sessions with peers, begun by us or by them, and who those peers proved to be in which circle.
+
+It bounds how many sessions run, blames peers that break the rules, and remembers with whom records were compared. When to begin a session
+is `services.sync`'s business.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import trio
+
+from p2pnode.core.ids import CircleId, PeerId, PublicKey
+from p2pnode.errors import DecodeError, P2pnodeError, PeerError
+from p2pnode.ports import Network, Store, Stream, WallClock
+from p2pnode.services.admission import Admission
+from p2pnode.services.me import Me
+from p2pnode.services.provisional import Provisional
+from p2pnode.services.pseudonym_proof import answer, introduce
+from p2pnode.services.rates import TokenBuckets
+from p2pnode.services.sync_session import Outcome, reconcile
+
+log = logging.getLogger("p2pnode.sync")
+
+PROTOCOL = "/p2pnode/sync/1"
+RECENT_S = 30.0
+"""A peer with whom a session just ended is not asked again for this long, except on request."""
+SESSIONS_AT_ONCE = 4
+"""That we begin; each holds up to half a megabyte."""
+SERVED_AT_ONCE = 8
+SERVED_PER_PEER = 2
+SESSIONS_PER_S, SESSION_BURST = 0.2, 12
+"""Sessions that one peer may begin: a dozen circles at once, then one in five seconds."""
+CUTS_FOLLOWED = 64
+"""Sessions in a row with one peer, while each is cut and brings something: half a gigabyte."""
+PEER_ERROR_POINTS = 25
+"""For breaking the rules of a session: four times and the peer is banned for a while."""
+
+Pair = tuple[CircleId, PeerId]
+
+
+class SyncPeers:
+    """The sessions of one node."""
+
+    def __init__(self, store: Store, network: Network, admission: Admission, me: Me, clock: WallClock) -> None:
+        self._store, self._network, self._admission, self._me = store, network, admission, me
+        self.provisional = Provisional(store, clock)
+        self._proven: dict[CircleId, dict[PeerId, PublicKey]] = {}
+        self._ended_at: dict[Pair, float] = {}
+        self._running: set[Pair] = set()
+        self._limit = trio.CapacityLimiter(SESSIONS_AT_ONCE)
+        self._serving = 0
+        self._buckets = TokenBuckets(SESSIONS_PER_S, SESSION_BURST)
+
+    def start(self, nursery: trio.Nursery) -> None:
+        """Answer others from now on."""
+        self._nursery = nursery
+        self._network.serve(PROTOCOL, self._serve, streams_per_peer=SERVED_PER_PEER)
+
+    def proven(self, circle: CircleId) -> Mapping[PeerId, PublicKey]:
+        """Connected peers that proved a pseudonym in the circle."""
+        return dict(self._proven.get(circle, {}))
+
+    def members(self) -> set[PeerId]:
+        """Connected peers that proved to be members of some circle of ours."""
+        return {
+            peer
+            for circle, found in self._proven.items()
+            for peer, key in found.items()
+            if self.provisional.is_member(circle, key)
+        }
+
+    def met_lately(self, circle: CircleId, peer: PeerId) -> bool:
+        """Whether a session about the circle is running with that peer or just ended."""
+        ended_at = self._ended_at.get((circle, peer))
+        return (circle, peer) in self._running or (ended_at is not None and trio.current_time() - ended_at < RECENT_S)
+
+    def left(self, circle: CircleId) -> None:
+        """We are not in that circle any more."""
+        self._proven.pop(circle, None)
+        self.provisional.forget(circle)
+
+    def gone(self, peer: PeerId) -> None:
+        """A peer disconnected: what it proved, it proved on that connection."""
+        for found in self._proven.values():
+            found.pop(peer, None)
+        for pair in [pair for pair in self._ended_at if pair[1] == peer]:
+            del self._ended_at[pair]
+
+    async def sync_with(self, peer: PeerId, circle: CircleId) -> bool:
+        """Compare records with one peer now, in as many sessions as it takes. Whether it settled; never raises for a peer's fault."""
+        pair = (circle, peer)
+        if pair in self._running:
+            return False
+        self._running.add(pair)
+        try:
+            async with self._limit:
+                return await self._begin_until_settled(peer, circle)
+        except (PeerError, DecodeError) as error:
+            self._network.penalise(peer, PEER_ERROR_POINTS, f"sync: {error.message}")
+        except P2pnodeError as error:
+            log.info("sync with %s did not work: %s", peer, error.message)
+        finally:
+            self._running.discard(pair)
+        return False
+
+    async def _begin_until_settled(self, peer: PeerId, circle: CircleId) -> bool:
+        for _ in range(CUTS_FOLLOWED):
+            outcome = await self._begin(peer, circle)
+            if outcome is None or outcome.complete or not outcome.new:
+                return outcome is not None and outcome.complete
+        return False
+
+    async def _begin(self, peer: PeerId, circle: CircleId) -> Outcome | None:
+        """One session that we begin; None if the peer does not take part."""
+        key = await self._store.read(lambda tx: self._me.key(tx, circle))
+        stream = await self._network.open_stream(peer, PROTOCOL)
+        try:
+            theirs = await introduce(stream, self._network.peer_id, circle, key)
+            if isinstance(theirs, str):
+                log.info("%s does not sync this circle with us: %s", peer, theirs)
+                return None
+            outcome = await self._reconcile(stream, circle, theirs, initiator=True)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await stream.reset()
+            raise
+        finally:
+            self._ended_at[circle, peer] = trio.current_time()
+        await stream.aclose()
+        return outcome
+
+    async def _serve(self, stream: Stream) -> None:
+        peer = stream.peer
+        keys = await self._store.read(lambda tx: {circle: self._me.key(tx, circle) for circle in tx.circles()})
+        busy = self._serving >= SERVED_AT_ONCE or not self._buckets.take(peer)
+        self._serving += 1
+        try:
+            met = await answer(stream, self._network.peer_id, keys, busy=busy)
+            if met is not None:
+                outcome = await self._reconcile(stream, *met, initiator=False)
+                if outcome.new and not outcome.complete:
+                    self._nursery.start_soon(self.sync_with, peer, met[0])  # it has more for us
+        except (PeerError, DecodeError) as error:
+            self._network.penalise(peer, PEER_ERROR_POINTS, f"sync: {error.message}")
+            await stream.reset()
+        except P2pnodeError as error:
+            log.info("a sync session of %s broke: %s", peer, error.message)
+            await stream.reset()
+        finally:
+            self._serving -= 1
+
+    async def _reconcile(self, stream: Stream, circle: CircleId, theirs: PublicKey, *, initiator: bool) -> Outcome:
+        peer = stream.peer
+        self._proven.setdefault(circle, {})[peer] = theirs
+        self._ended_at[circle, peer] = trio.current_time()  # not ended, but nobody need begin another
+        outcome = await reconcile(stream, self._store, self._admission, circle, initiator=initiator)
+        self._ended_at[circle, peer] = trio.current_time()
+        if outcome.complete:
+            self.provisional.synced(circle, theirs)
+        log.info("synced with %s: %s", peer, outcome)
+        return outcome

@@ -28,6 +28,8 @@ from p2pnode.core.unixfs import EMPTY_LEAF
 from p2pnode.errors import DecodeError, RefusedError
 from p2pnode.limits import GIB, MAX_BLOCK_BYTES, MIB
 
+STEP_VISITS = 4096
+"""Links walked in one call, about: some ten milliseconds. Folders that are linked many times could otherwise hold up a whole node."""
 MAX_DEPTH = 64
 """Folders and file nodes above one another."""
 MAX_HAMT_LEVELS = 8
@@ -77,12 +79,22 @@ class SkeletonWalk:
         self._blocks: dict[Cid, bytes] = {}
         self._size = self._entries = self._visits = self._interior_bytes = self._inline_bytes = 0
         self._visit(_Visit(root, 1, folder=self._top))
-        self._settle()
+        self.step()
 
     @property
     def done(self) -> bool:
         """Whether every interior node was seen."""
-        return not self._waiting
+        return not self._waiting and not self._ready
+
+    @property
+    def busy(self) -> bool:
+        """Whether `step` has something to do: call it again and again, and let others run in between."""
+        return bool(self._ready)
+
+    @property
+    def visits(self) -> int:
+        """Links walked so far."""
+        return self._visits
 
     @property
     def size(self) -> int:
@@ -105,8 +117,19 @@ class SkeletonWalk:
             self._blocks[cid] = block
             self._interior_bytes += len(block) - (len(view.data) if isinstance(view, FileView) else 0)
         self._ready.extend((visit, view) for visit in self._waiting.pop(cid))
-        self._settle()
+        self.step()
         return True
+
+    def step(self) -> None:
+        """Walk on through what is known already."""
+        limit = self._visits + STEP_VISITS
+        while self._ready and self._visits < limit:
+            visit, view = self._ready.pop()
+            if visit.file is not None:
+                self._part(visit, visit.file, view)
+            elif visit.folder is not None:
+                self._entry(visit, visit.folder, view)
+            self._check_budget()
 
     def result(self) -> Skeleton:
         """The finished skeleton, entries sorted by name bytes."""
@@ -135,15 +158,6 @@ class SkeletonWalk:
         else:
             self._waiting[visit.cid] = [visit]
             self._unasked.append(visit.cid)
-
-    def _settle(self) -> None:
-        while self._ready:
-            visit, view = self._ready.pop()
-            if visit.file is not None:
-                self._part(visit, visit.file, view)
-            elif visit.folder is not None:
-                self._entry(visit, visit.folder, view)
-            self._check_budget()
 
     def _check_budget(self) -> None:
         if self._size > self._max_bytes:

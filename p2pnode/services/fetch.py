@@ -28,6 +28,8 @@ INTERIOR_GUESS_BYTES = 32 * KIB
 """Bytes that an interior node is taken to have before it comes: what is asked ahead is reckoned by it."""
 MAX_EARLY_BYTES = 8 * MIB
 """Raw leaves that had to be loaded for their length and are kept until the files are laid out."""
+SMALL_VISITS = 10_000
+"""Links of a skeleton that is laid out at once; a larger one in a worker thread."""
 CHECKPOINT_TIMEOUT_S = 20.0
 """Seconds to bring to the disk what was verified when a fetch is cancelled."""
 
@@ -91,6 +93,9 @@ async def _walk(store: Store, swarm: Swarm, walk: SkeletonWalk) -> tuple[Skeleto
             early_bytes += len(block)
 
     while not walk.done:
+        while walk.busy:
+            await trio.lowlevel.checkpoint()
+            walk.step()
         needed = walk.wanted(WALK_BATCH)
         absent = []
         for cid in needed:
@@ -102,7 +107,9 @@ async def _walk(store: Store, swarm: Swarm, walk: SkeletonWalk) -> tuple[Skeleto
         swarm.wanted(absent)
         if not needed and not walk.done:
             feed(*await swarm.blocks.receive())
-    return walk.result(), early
+    if walk.visits < SMALL_VISITS:
+        return walk.result(), early
+    return await trio.to_thread.run_sync(walk.result), early
 
 
 async def _held(store: Store, cid: Cid) -> bytes | None:

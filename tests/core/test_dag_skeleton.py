@@ -13,7 +13,7 @@ from p2pnode.core.cid import DAG_PB, RAW, Cid
 from p2pnode.core.dag import IDENTITY, FileView, parse_node
 from p2pnode.core.dagpb import Link, UnixFS, UnixFSType, encode_node, encode_unixfs
 from p2pnode.core.layout import Skeleton
-from p2pnode.core.skeleton import MAX_DEPTH, MAX_HAMT_LEVELS, SkeletonWalk
+from p2pnode.core.skeleton import MAX_DEPTH, MAX_HAMT_LEVELS, STEP_VISITS, SkeletonWalk
 from p2pnode.errors import DecodeError, RefusedError
 from tests.support.dags import Dag, Tree, build, folder, node, walk
 
@@ -159,6 +159,12 @@ def test_a_tree_that_links_itself_into_millions_is_refused() -> None:
         blocks[cid] = block
     with mock.patch.object(skeleton, "MAX_VISITS", 20_000), pytest.raises(RefusedError, match="more than 20000 parts"):
         walk(cid, blocks)
+    walking = SkeletonWalk(cid)
+    while not walking.busy:
+        walking.feed(wanted := walking.wanted(1)[0], blocks[wanted])
+    before = walking.visits
+    walking.step()
+    assert before < walking.visits < before + 2 * STEP_VISITS
 
 
 def test_the_declared_size_is_held_against_the_quota_first() -> None:

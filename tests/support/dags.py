@@ -67,6 +67,9 @@ def walk(root: Cid, blocks: Mapping[Cid, bytes], *, seed: int = 0, max_bytes: in
     walking = SkeletonWalk(root) if max_bytes is None else SkeletonWalk(root, max_bytes=max_bytes)
     asked: list[Cid] = []
     while not walking.done:
+        if walking.busy:
+            walking.step()
+            continue
         asked += walking.wanted(rng.randint(1, 5))
         cid = asked.pop(rng.randrange(len(asked)))
         assert walking.feed(cid, blocks[cid])

@@ -125,8 +125,10 @@ def _flip(told: Told) -> str:
     least = told["cost_to_flip"]["at_least"]
     who = "1 member who is no steward" if least == 1 else f"{least} members who are no stewards"
     if told["outcome"] == "adopted":
-        return f"To undo this, at least {who} must change sides or turn bad, however many keys they make up."
-    return f"To have it adopted, at least {who} must come to approve or turn bad, however many keys they make up."
+        line = f"To undo this, at least {who} must change sides or turn bad, however many keys they make up."
+        return f"{line} One steward can do it alone: a steward can block anything."
+    line = f"To have it adopted, at least {who} must come to approve or turn bad, however many keys they make up."
+    return line if told["rule"]["f"] else f"{line} One steward can do it alone, because f is 0."
 
 
 def _warnings(told: Told) -> list[str]:

@@ -261,18 +261,20 @@ def test_12_two_valid_signatures_of_one_ballot_are_one_ballot() -> None:
     """Whoever holds a key can sign one body in many ways. The id ignores signatures: no equivocation, no second ballot."""
     circle, asked = village()
     ballot = circle.cast(3, asked, "approve")
-    twin = Record(ballot.id, ballot.body, _other_signature(ballot), ballot.fields)
+    twin = _signed_again(ballot, 3)
     assert decode_signed(encode_signed(twin)).id == ballot.id and twin.sig != ballot.sig
     before = told(circle.view(), asked)
     assert told(circle.view(extra=[twin]), asked) == before
     assert circle.view(extra=[twin]).decide(asked).cast.approve == 1
+    proposal = circle.records[-2]
+    assert told(circle.view(extra=[_signed_again(proposal, 0)]), asked) == before, "nor is a proposal made twice"
     assert smaller_signature(ballot.sig, twin.sig) == smaller_signature(twin.sig, ballot.sig)
 
 
-def _other_signature(record: Record) -> bytes:
-    """A second valid Ed25519 signature over the same body: the nonce is the signer's choice."""
+def _signed_again(record: Record, by: object) -> Record:
+    """The same body with a second valid Ed25519 signature: the nonce is the signer's choice."""
     message = SIGNATURE_DOMAIN + record.body
-    digest = bytearray(hashlib.sha512(person(3).seed).digest()[:32])
+    digest = bytearray(hashlib.sha512(person(by).seed).digest()[:32])
     digest[0] &= 248
     digest[31] = digest[31] & 127 | 64
     secret = crypto_core_ed25519_scalar_reduce(bytes(digest) + bytes(32))
@@ -280,4 +282,4 @@ def _other_signature(record: Record) -> bytes:
     r = crypto_scalarmult_ed25519_base_noclamp(nonce)
     challenge = crypto_core_ed25519_scalar_reduce(hashlib.sha512(r + record.author + message).digest())
     s = crypto_core_ed25519_scalar_add(nonce, crypto_core_ed25519_scalar_mul(challenge, secret))
-    return r + s
+    return Record(record.id, record.body, r + s, record.fields)

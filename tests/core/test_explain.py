@@ -222,11 +222,15 @@ def test_what_would_flip_it_is_said() -> None:
     circle.casts(range(12), question, "approve")
     told = circle.view().explain(question)
     assert told["cost_to_flip"] == {"at_least": 2, "of": "members that are not stewards"}
-    assert any(line.startswith("To undo this, at least 2 members who are no stewards") for line in telling.text(told))
+    undo = next(
+        line for line in telling.text(told) if line.startswith("To undo this, at least 2 members who are no stewards")
+    )
+    assert undo.endswith("a steward can block anything.")
     circle.casts(range(12), question, "reject")
     told = circle.view().explain(question)
     assert told["cost_to_flip"]["at_least"] == 3
-    assert any(line.startswith("To have it adopted, at least 3 members") for line in telling.text(told))
+    adopt = next(line for line in telling.text(told) if line.startswith("To have it adopted, at least 3 members"))
+    assert adopt.endswith("because f is 0.")
 
 
 def test_works_are_told_with_complaint_and_remedy() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from p2pnode.core.charter import Class
 from p2pnode.core.tally import cost_to_flip
-from tests.core import ballots
+from tests.core import ballots, make_flow_vectors
 from tests.core.ballots import number_key, number_of, tally
 from tests.core.flow_reference import reference_flow
 
@@ -41,6 +41,11 @@ def test_vectors(vector: dict[str, Any]) -> None:
     ]
     assert sets == vector["sets"]
     assert (result.outcome == "adopted") == vector["adopted"]
+
+
+def test_the_vectors_are_what_their_maker_writes() -> None:
+    """Their numbers come from the slow reference; a second run changes nothing."""
+    assert make_flow_vectors.render() == make_flow_vectors.PATH.read_text(encoding="utf-8")
 
 
 class World:

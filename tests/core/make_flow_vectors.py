@@ -247,6 +247,13 @@ def cases() -> list[dict[str, Any]]:
             **adaptive,
         ),
         case(
+            "detours",
+            "a thin random graph: one ballot is only reached when an earlier one goes another way",
+            thin(),
+            [0, 1],
+            approve=list(range(30)),
+        ),
+        case(
             "supermajority missed",
             "4 is less than twice 3",
             clique(range(7)),

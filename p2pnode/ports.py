@@ -240,6 +240,10 @@ class Tx(Protocol):
 
     # content
     def content(self, root: Cid) -> Content | None: ...
+    def content_files(self, root: Cid, limit: int) -> list[tuple[str, int]]:
+        """(relative path, size) of a complete content's files, in the order they were added."""
+        ...
+
     def begin_content(self, base: str, *, owned: bool, public: bool) -> int:
         """A new content in state building, whose files lie under the absolute path `base`; unfinished ones go at the next open."""
         ...

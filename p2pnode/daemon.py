@@ -1,0 +1,179 @@
+"""The composition root: builds the adapters, opens the nursery, starts and stops everything in order, listens to signals.
+
+Order of start: lock, identity, store, network, services, control socket, the `ready` line. Order of stop: the reverse.
+`python -m p2pnode.daemon` runs it; its only line on stdout is `ready PEER_ID MULTIADDR...`, logs go to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import trio
+
+from p2pnode.config import Home, Settings, find_home, load_settings
+from p2pnode.control.events import EventBus
+from p2pnode.control.listening import listen
+from p2pnode.control.lock import DaemonLock
+from p2pnode.control.server import TaskStatus, serve
+from p2pnode.errors import P2pnodeError
+from p2pnode.local.identity import load_or_create, load_or_create_host_key
+from p2pnode.net.network import open_network
+from p2pnode.services.api import methods
+from p2pnode.services.kept_ports import keep_ports, kept_ports
+from p2pnode.services.me import Me
+from p2pnode.services.node import Node
+from p2pnode.store.sqlite import open_store
+
+log = logging.getLogger("p2pnode.daemon")
+
+EVERY_INTERFACE = "/ip4/0.0.0.0/tcp/0"
+Emit = Callable[[str, dict[str, Any]], None]
+
+
+class _LogLine(logging.Formatter):
+    """time level room message, one line each: readable by people, and by machines that split at spaces."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage().replace("\n", " | ")
+        if record.exc_info and record.exc_info[1] is not None:
+            text += " | " + _one_line(record.exc_info[1])
+        return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))} {record.levelname.lower()} {record.name} {text}"
+
+
+def _one_line(error: BaseException) -> str:
+    """Where an unexpected error came from, in one line."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    place, trace = "", error.__traceback__
+    while trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename.rpartition('p2pnode')[2]}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return f"{type(error).__name__}: {error} ({place})"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a daemon in the foreground until it is stopped. The exit status."""
+    options = _parse(arguments)
+    try:
+        home = find_home(options.home)
+        settings = _settings(home, options)
+        _start_logging(settings)
+        lock = DaemonLock.acquire(home)
+        try:
+            trio.run(_run, home, settings)
+        finally:
+            lock.release()
+    except P2pnodeError as error:
+        print(f"p2pnode: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return error.exit_status
+    except OSError as error:
+        print(f"p2pnode: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="p2pnode daemon", description="Run a node in the foreground.")
+    parser.add_argument("--home", help="folder that holds all state of the node")
+    parser.add_argument("--listen", action="append", default=[], metavar="MULTIADDR")
+    parser.add_argument("--bootstrap", action="append", default=[], metavar="MULTIADDR")
+    parser.add_argument("--no-lan", action="store_true", help="do not look for peers on the local network")
+    return parser.parse_args(arguments)
+
+
+def _settings(home: Home, options: argparse.Namespace) -> Settings:
+    settings = load_settings(home)
+    if options.listen:
+        settings = replace(settings, listen=tuple(options.listen))
+    if options.bootstrap:
+        settings = replace(settings, bootstrap=settings.bootstrap + tuple(options.bootstrap))
+    return replace(settings, lan=False) if options.no_lan else settings
+
+
+def _start_logging(settings: Settings) -> None:
+    line = logging.StreamHandler(sys.stderr)
+    line.setFormatter(_LogLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[line], force=True)
+    logging.getLogger("p2pnode").setLevel(settings.log_level.upper())
+
+
+async def _run(home: Home, settings: Settings) -> None:
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(_watch_signals, stop))
+        bus = EventBus()
+        async with open_node(home, settings, bus.emit, stop) as node:
+            listening = listen(home)
+            try:
+                await nursery.start(partial(serve, listening, methods(node), bus))
+                _say_ready(node)
+                await stop.wait()
+                log.info("stopping")
+            finally:
+                listening.close()
+        nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event) -> AsyncIterator[Node]:
+    """All of a node but its control socket and signals: for the daemon, and for whoever wants a node in its own process."""
+    seed, created = load_or_create(home.identity, os.environ.get("P2PNODE_PASSPHRASE"))
+    if created:
+        log.info("a new identity was created; write down its backup: p2pnode identity backup")
+    library = settings.library or str(home.library)
+    wanted = settings.listen or (EVERY_INTERFACE,)
+    async with (
+        open_store(home.database, library, settings.quota_bytes, settings.floor_bytes, time.time) as store,
+        open_network(
+            host_key=load_or_create_host_key(home.host_key),
+            listen=await kept_ports(store, wanted),
+            network_name=settings.network,
+            bootstrap=settings.bootstrap,
+            lan=settings.lan,
+            address_book=store.address_book,
+            providers=store.provider_records,
+            clock=time.time,
+        ) as network,
+    ):
+        await keep_ports(store, wanted, network.addresses())
+        async with trio.open_nursery() as nursery:
+            node = Node(home, settings, store, network, Me(seed), time.time, emit, stop)
+            await node.start(nursery)
+            yield node
+            nursery.cancel_scope.cancel()
+
+
+def _say_ready(node: Node) -> None:
+    print("ready", node.network.peer_id, *node.network.addresses(), flush=True)
+    path = os.environ.get("NOTIFY_SOCKET")
+    if path:  # systemd: Type=notify
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.sendto(b"READY=1", "\0" + path[1:] if path.startswith("@") else path)
+
+
+async def _watch_signals(stop: trio.Event, task_status: TaskStatus) -> None:
+    """The first SIGTERM or SIGINT stops cleanly, the second one at once."""
+    watched = [s for s in (signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", None)) if s is not None]
+    with trio.open_signal_receiver(*watched) as signals:
+        task_status.started()
+        async for number in signals:
+            if stop.is_set():
+                os._exit(128 + number)
+            stop.set()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

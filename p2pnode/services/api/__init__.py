@@ -1,0 +1,31 @@
+"""The methods of the control socket as functions on a Node: reading parameters, calling a journey, answering JSON.
+
+A public contract: members may be added to an answer, never renamed. The control server gets the table as an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from p2pnode.services.api import circles, node, works
+from p2pnode.services.node import Node
+from p2pnode.services.params import Params
+
+Emit = Callable[[str, dict[str, Any]], None]
+Method = Callable[[dict[str, Any], Emit], Awaitable[dict[str, Any]]]
+
+TABLE = node.METHODS | works.METHODS | circles.METHODS
+"""Every method by its name: `noun.verb` -> function(node, params, emit)."""
+
+
+def methods(running: Node) -> dict[str, Method]:
+    """The table, bound to a running node."""
+
+    def bind(name: str) -> Method:
+        async def call(values: dict[str, Any], emit: Emit) -> dict[str, Any]:
+            return await TABLE[name](running, Params(name, values), emit)
+
+        return call
+
+    return {name: bind(name) for name in TABLE}

@@ -1,0 +1,150 @@
+"""Methods about circles: founding, joining, vouching, deciding, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from p2pnode.core.ids import CIRCLE_PREFIX, CircleId, id_text
+from p2pnode.core.records import CHOICES
+from p2pnode.errors import NotFoundError
+from p2pnode.ports import Json
+from p2pnode.services.api.works import find_anywhere
+from p2pnode.services.join import waiting
+from p2pnode.services.node import Node
+from p2pnode.services.params import Params
+from p2pnode.services.resolve import find_circle, find_key, find_question
+
+Emit = Callable[[str, dict[str, Any]], None]
+ApiMethod = Callable[[Node, Params, Emit], Awaitable[Json]]
+
+INVITE_CHARACTERS = 8192
+REASON_CHARACTERS = 1000
+PROPOSAL_CLASSES = ("list", "flag")
+
+
+async def create(node: Node, params: Params, emit: Emit) -> Json:
+    """Found a circle."""
+    name, purpose = params.text("name"), params.text("purpose", "")
+    params.end()
+    answer = await node.circles.create(name, purpose)
+    node.emit("circle.joined", answer)
+    return answer
+
+
+async def list_circles(node: Node, params: Params, emit: Emit) -> Json:
+    """Our circles, and those we wait for."""
+    params.end()
+    return await node.circles.list()
+
+
+async def show(node: Node, params: Params, emit: Emit) -> Json:
+    """One circle."""
+    circle = await _circle(node, params)
+    params.end()
+    return await node.circles.show(circle, provisional=node.sync.is_provisional(circle))
+
+
+async def invite(node: Node, params: Params, emit: Emit) -> Json:
+    """A one-time link into a circle."""
+    circle = await _circle(node, params)
+    params.end()
+    return await node.circles.invite(circle)
+
+
+async def join(node: Node, params: Params, emit: Emit) -> Json:
+    """Redeem a link, now or when its maker is online."""
+    link = params.text("invite", longest=INVITE_CHARACTERS)
+    params.end()
+    return await node.circles.join(link)
+
+
+async def leave(node: Node, params: Params, emit: Emit) -> Json:
+    """Leave a circle, or stop waiting for one."""
+    text = params.text("circle")
+    params.end()
+    try:
+        circle = await node.store.read(lambda tx: find_circle(tx, text))
+    except NotFoundError:
+        circle = await _waited_for(node, text)
+    return await node.circles.leave(circle)
+
+
+async def _waited_for(node: Node, text: str) -> CircleId:
+    for one in await node.store.read(waiting):
+        circle = one.invite.circle
+        if id_text(CIRCLE_PREFIX, circle).startswith(text) or one.invite.name.casefold() == text.casefold():
+            return circle
+    raise NotFoundError(f"no circle {text!r} is known here", hint="your circles: p2pnode circle list")
+
+
+async def vouch(node: Node, params: Params, emit: Emit) -> Json:
+    """Vouch for a key in a circle."""
+    circle, text = await _circle(node, params), params.text("key")
+    params.end()
+    key = await node.store.read(lambda tx: find_key(tx, text))
+    return await node.circles.vouches.give(circle, key)
+
+
+async def revoke(node: Node, params: Params, emit: Emit) -> Json:
+    """Take a vouch back."""
+    circle, text = await _circle(node, params), params.text("key")
+    params.end()
+    key = await node.store.read(lambda tx: find_key(tx, text))
+    return await node.circles.vouches.revoke(circle, key)
+
+
+async def propose(node: Node, params: Params, emit: Emit) -> Json:
+    """Ask a circle to list a work, or complain about one."""
+    class_ = params.choice("class", PROPOSAL_CLASSES)
+    circle, work = await _circle(node, params), params.text("work")
+    complaint = params.optional_text("complaint")
+    reason = params.text("reason", "", longest=REASON_CHARACTERS)
+    params.end()
+    found = await find_anywhere(node, work)
+    return await node.circles.propose(class_, circle, found.id, complaint=complaint, reason=reason)
+
+
+async def proposals(node: Node, params: Params, emit: Emit) -> Json:
+    """Questions of one circle, or of all."""
+    text = params.optional_text("circle")
+    params.end()
+    circle = None if text is None else await node.store.read(lambda tx: find_circle(tx, text))
+    return await node.circles.proposals(circle)
+
+
+async def cast(node: Node, params: Params, emit: Emit) -> Json:
+    """Cast a ballot, or replace one's own."""
+    text, choice = params.text("proposal"), params.choice("choice", CHOICES)
+    reason = params.text("reason", "", longest=REASON_CHARACTERS)
+    params.end()
+    question = await node.store.read(lambda tx: find_question(tx, text))
+    return await node.circles.cast(question, choice, reason)
+
+
+async def explain(node: Node, params: Params, emit: Emit) -> Json:
+    """Why a circle says what it says."""
+    text, circle = params.text("id"), params.optional_text("circle")
+    params.end()
+    return await node.explain.run(text, circle)
+
+
+async def _circle(node: Node, params: Params) -> CircleId:
+    text = params.text("circle")
+    return await node.store.read(lambda tx: find_circle(tx, text))
+
+
+METHODS: dict[str, ApiMethod] = {
+    "circle.create": create,
+    "circle.list": list_circles,
+    "circle.show": show,
+    "circle.invite": invite,
+    "circle.join": join,
+    "circle.leave": leave,
+    "vouch.give": vouch,
+    "vouch.revoke": revoke,
+    "proposal.open": propose,
+    "proposal.list": proposals,
+    "ballot.cast": cast,
+    "verdict.explain": explain,
+}

@@ -1,0 +1,87 @@
+"""The journey "why": a verdict that anyone can compute again, and beside it what only this node knows.
+
+`verdict` has the same bytes on every node with the same records and day; `local` says how complete ours are and what we did;
+`text` tells both in sentences.
+"""
+
+from __future__ import annotations
+
+from p2pnode.core import telling
+from p2pnode.core.ids import QUESTION_PREFIX, CircleId, QuestionId, WorkId, split_text
+from p2pnode.core.record import PROPOSAL
+from p2pnode.core.verdict import CircleView
+from p2pnode.errors import AmbiguousError, NotFoundError
+from p2pnode.ports import Json, Store, Tx
+from p2pnode.services.me import Me
+from p2pnode.services.resolve import circle_name, find_circle, find_question, find_work
+from p2pnode.services.sync import Sync
+from p2pnode.services.views import Views
+
+
+class Explain:
+    """Explaining verdicts on works and the state of questions."""
+
+    def __init__(self, store: Store, views: Views, me: Me, sync: Sync) -> None:
+        self._store, self._views, self._me, self._sync = store, views, me, sync
+
+    async def run(self, text: str, circle_text: str | None) -> Json:
+        """`text` is a work or a proposal. NotFoundError when no circle of ours knows it, AmbiguousError when several do."""
+        parts = split_text(text)
+        if parts is not None and parts[0] == QUESTION_PREFIX:
+            question, circle = await self._store.read(lambda tx: _question(tx, text, circle_text))
+            told = await self._views.ask(circle, lambda view: view.explain(question))
+            local = await self._local(circle, question)
+        else:
+            work, circle = await self._work(text, circle_text)
+            told, decisive = await self._views.ask(circle, lambda view: _explain_work(view, work))
+            local = await self._local(circle, decisive)
+        return {"verdict": told, "local": local, "text": [*telling.text(told), *_local_lines(local)]}
+
+    async def _work(self, text: str, circle_text: str | None) -> tuple[WorkId, CircleId]:
+        work = (await self._store.read(lambda tx: find_work(tx, text))).id
+        if circle_text is not None:
+            return work, await self._store.read(lambda tx: find_circle(tx, circle_text))
+        circles = await self._store.read(lambda tx: tx.circles())
+        if not circles:
+            raise NotFoundError("you are in no circle, so nobody decided about it", hint="p2pnode circle create NAME")
+        asked = [c for c in circles if await self._views.ask(c, lambda view: bool(view.work_questions(work)))]
+        chosen = asked or circles
+        if len(chosen) > 1:
+            names = await self._store.read(lambda tx: [circle_name(tx, circle) for circle in chosen])
+            raise AmbiguousError(f"several circles could answer: {', '.join(names)}", hint="choose one with --circle")
+        return work, chosen[0]
+
+    async def _local(self, circle: CircleId, question: QuestionId | None) -> Json:
+        key, name = await self._store.read(lambda tx: (self._me.key(tx, circle).public, circle_name(tx, circle)))
+        own = None
+        if question is not None:
+            ballots = await self._views.ask(circle, lambda view: view.ballots(question))
+            own = next((ballot.choice for ballot in ballots if ballot.key == key), None)
+        return {
+            "circle_name": name,
+            "provisional": self._sync.is_provisional(circle),
+            "last_sync": self._sync.last_sync(circle),
+            "own_ballot": own,
+        }
+
+
+def _question(tx: Tx, text: str, circle_text: str | None) -> tuple[QuestionId, CircleId]:
+    question = find_question(tx, text)
+    wanted = None if circle_text is None else find_circle(tx, circle_text)
+    for circle in tx.circles():
+        if wanted in (None, circle) and tx.records(circle, kinds=[PROPOSAL], target=question):
+            return question, circle
+    raise NotFoundError("that proposal belongs to another circle", hint="leave out --circle, or name its own")
+
+
+def _explain_work(view: CircleView, work: WorkId) -> tuple[Json, QuestionId | None]:
+    return view.explain_work(work), view.work_verdict(work).question
+
+
+def _local_lines(local: Json) -> list[str]:
+    lines = []
+    if local["provisional"]:
+        lines.append("Provisional: this node has not compared records with enough other members yet.")
+    if local["own_ballot"]:
+        lines.append(f"Your own ballot: {local['own_ballot']}.")
+    return lines

@@ -1,0 +1,153 @@
+"""One running node: every journey on one store and one network, joined by what happens.
+
+The daemon builds it and gives it a nursery; the control socket's methods call its parts. It starts what runs by itself (gossip, sync,
+the outbox, unfinished transfers and joins) and turns changes of records into fresh views and events.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import trio
+
+from p2pnode.config import Home, Settings
+from p2pnode.core.ids import (
+    CIRCLE_PREFIX,
+    ID_BYTES,
+    QUESTION_PREFIX,
+    WORK_PREFIX,
+    CircleId,
+    QuestionId,
+    WorkId,
+    id_text,
+)
+from p2pnode.core.record import PROPOSAL, Record
+from p2pnode.core.records import is_understood
+from p2pnode.core.verdict import CircleView
+from p2pnode.errors import NotFoundError
+from p2pnode.limits import SEARCH_TIMEOUT_S
+from p2pnode.ports import Network, Store, Tx, WallClock
+from p2pnode.services.admission import Admission, Change
+from p2pnode.services.catalogue import put_manifest
+from p2pnode.services.circles import Circles
+from p2pnode.services.explain import Explain
+from p2pnode.services.gossip import Gossip
+from p2pnode.services.me import Me
+from p2pnode.services.outbox import Outbox
+from p2pnode.services.publish import Publish
+from p2pnode.services.search import Search
+from p2pnode.services.serve_blocks import ServeBlocks
+from p2pnode.services.sync import Sync
+from p2pnode.services.transfers import Transfers
+from p2pnode.services.views import Views
+
+log = logging.getLogger("p2pnode.node")
+
+Emit = Callable[[str, dict[str, Any]], None]
+
+
+class Node:
+    """The parts of a node, by name. `emit` tells events; setting `stop` ends the daemon."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        store: Store,
+        network: Network,
+        me: Me,
+        clock: WallClock,
+        emit: Emit,
+        stop: trio.Event,
+    ) -> None:
+        self.home, self.settings, self.store, self.network = home, settings, store, network
+        self.me, self.clock, self.emit, self.stop = me, clock, emit, stop
+        self.started = clock()
+        self.views = Views(store, clock)
+        self.admission = Admission(store, clock, on_manifest=self._on_manifest)
+        self.sync = Sync(store, network, self.admission, me, clock)
+        self.gossip = Gossip(store, network, self.admission, clock)
+        self.outbox = Outbox(
+            store, network, clock, gossip=self.gossip.publish_records, circle_keys=self.sync.circle_keys
+        )
+        self.blocks = ServeBlocks(network, store)
+        self.search = Search(store, network, self.views, clock, self.sync.members_first)
+        self.explain = Explain(store, self.views, me, self.sync)
+        self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
+        self.publish = Publish(store, me, self.admission, clock, self.outbox.wake)
+        self.transfers = Transfers(store, network, self.search, clock, emit, self.outbox.wake)
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Answer others, and begin everything that runs by itself in `nursery`."""
+        self.admission.watch(lambda change: nursery.start_soon(self._changed, change))
+        self.search.start()
+        self.blocks.start()
+        await self.transfers.start(nursery)
+        await self.sync.start(nursery)
+        await self.gossip.start(nursery)
+        await self.circles.start(nursery)
+        nursery.start_soon(self.outbox.run)
+        nursery.start_soon(self._tell_of_peers)
+
+    def _on_manifest(self, tx: Tx, record: Record) -> None:
+        """A manifest came in through a circle: the catalogue follows, in the same transaction."""
+        if is_understood(record):
+            put_manifest(tx, record, state="heard", private=False, added=self.clock())
+
+    async def _changed(self, change: Change) -> None:
+        """Records of a circle changed: count again, and tell which verdicts flipped and why."""
+        before = self.views.forget(change.circle)
+        if change.source is not None:
+            self.emit("record.received", {"circle": id_text(CIRCLE_PREFIX, change.circle), "count": len(change.added)})
+        else:
+            self.outbox.wake()
+        try:
+            await self._tell_flips(change.circle, before)
+        except NotFoundError:
+            return  # left meanwhile, or the charter is still on its way
+        for record in change.added:
+            if record.kind == PROPOSAL:
+                await self._learn_of(record)
+
+    async def _learn_of(self, proposal: Record) -> None:
+        """Somebody proposed a work that we never heard of: ask the network for its manifest, so that it has a title."""
+        subject = proposal.fields.get("subject")
+        if not isinstance(subject, bytes) or len(subject) != ID_BYTES or not is_understood(proposal):
+            return
+        work = WorkId(subject)
+        if await self.store.read(lambda tx: tx.work(work)) is None:
+            await self.search.find_work(work, timeout_s=SEARCH_TIMEOUT_S)
+
+    async def _tell_flips(self, circle: CircleId, before: CircleView | None) -> None:
+        old = {} if before is None else await trio.to_thread.run_sync(_verdicts, before)
+        new = await self.views.ask(circle, _verdicts)
+        for work, (verdict, question) in new.items():
+            was = old.get(work, ("new", None))[0]
+            if before is not None and verdict != was:
+                self.emit(
+                    "verdict.changed",
+                    {
+                        "circle": id_text(CIRCLE_PREFIX, circle),
+                        "work": id_text(WORK_PREFIX, work),
+                        "proposal": None if question is None else id_text(QUESTION_PREFIX, question),
+                        "before": was,
+                        "after": verdict,
+                        "reason": f"the ballots now say {verdict.replace('_', ' ')}, it was {was.replace('_', ' ')}",
+                    },
+                )
+
+    async def _tell_of_peers(self) -> None:
+        async with self.network.peer_events() as events:
+            async for event in events:
+                self.emit("peer.connected" if event.connected else "peer.disconnected", {"peer_id": event.peer})
+
+
+def _verdicts(view: CircleView) -> dict[WorkId, tuple[str, QuestionId | None]]:
+    """Every work that was asked about, with its verdict and the question that decided it."""
+    found: dict[WorkId, tuple[str, QuestionId | None]] = {}
+    for work in view.works():
+        verdict = view.work_verdict(work)
+        found[work] = (verdict.verdict, verdict.question)
+    return found

@@ -246,3 +246,11 @@ def _leaf(cid: Cid, offset: int, length: int) -> Piece:
     if length > MAX_BLOCK_BYTES:
         raise DecodeError(f"{cid} is declared to be {length} bytes, over the limit of a block")
     return cid, offset, length
+
+
+def inline_bytes(skeleton: Skeleton, cid: Cid) -> bytes:
+    """The bytes of file that an interior node, or an identity CID, carries itself: one of a file's `inline` pieces."""
+    carried = inline_block(cid)
+    view = parse_node(cid, skeleton.blocks[cid] if carried is None else carried)
+    assert isinstance(view, FileView)
+    return view.data

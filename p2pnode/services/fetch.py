@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import trio
 
 from p2pnode.core.cid import RAW, Cid
-from p2pnode.core.dag import FileView, inline_block, parse_node
+from p2pnode.core.dag import inline_block
 from p2pnode.core.ids import PeerId
 from p2pnode.core.layout import Skeleton, SkeletonFile
-from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk
+from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk, inline_bytes
 from p2pnode.core.unixfs import EMPTY_LEAF
 from p2pnode.errors import ChangedError, DecodeError, P2pnodeError
 from p2pnode.limits import KIB, MIB
@@ -163,7 +163,7 @@ async def _receive(
 
 def _wanted_file(skeleton: Skeleton, file: SkeletonFile) -> WantedFile:
     """As the store wants it: what interior nodes and identity CIDs carry goes inline, the rest are leaves to be fetched."""
-    inline = [(offset, _inline_bytes(skeleton, cid)) for cid, offset, _ in file.inline]
+    inline = [(offset, inline_bytes(skeleton, cid)) for cid, offset, _ in file.inline]
     leaves = []
     for cid, offset, length in file.leaves:
         carried = inline_block(cid)
@@ -174,10 +174,3 @@ def _wanted_file(skeleton: Skeleton, file: SkeletonFile) -> WantedFile:
         else:
             raise DecodeError(f"leaf {cid} has {len(carried)} bytes where its tree says {length}: the work is damaged")
     return WantedFile(file.path, file.size, tuple(leaves), tuple(sorted(inline)))
-
-
-def _inline_bytes(skeleton: Skeleton, cid: Cid) -> bytes:
-    block = skeleton.blocks.get(cid)
-    view = parse_node(cid, inline_block(cid) or b"" if block is None else block)
-    assert isinstance(view, FileView)
-    return view.data

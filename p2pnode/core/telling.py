@@ -44,7 +44,7 @@ _WHY_NOT = {
     "abstain": "of members who abstain; that changes nothing",
     "not_a_member": "of keys that no chain of vouches from a steward reaches today",
 }
-_SEALED_CLASSES = ("expel", "readmit", "stewards", "charter")
+SEALED_CLASSES = ("expel", "readmit", "stewards", "charter")
 
 
 def text(told: Told) -> list[str]:
@@ -53,7 +53,7 @@ def text(told: Told) -> list[str]:
         return _question(told)
     verdict = str(told["verdict"])
     lines = [_VERDICTS.get(verdict, verdict)]
-    for complaint in told["complaints"]:
+    for complaint in map(str, told["complaints"]):
         known = COMPLAINTS.get(complaint)
         lines.append(
             f"The complaint: {known.title}. To settle it: {known.remedy}."
@@ -80,7 +80,7 @@ def _question(told: Told) -> list[str]:
         lines.append(
             "No steward can be recalled under this charter, because f is 0 and no set of stewards may judge one of its own."
         )
-    if told["class"] in _SEALED_CLASSES:
+    if told["class"] in SEALED_CLASSES:
         lines.append(
             "This version of the program counts such decisions and shows them; it does not put them into force yet."
         )

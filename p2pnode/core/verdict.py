@@ -25,20 +25,21 @@ from p2pnode.core.charter import Charter
 from p2pnode.core.decision import Decision
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId, WorkId
 from p2pnode.core.membership import Membership, active_vouches
-from p2pnode.core.proposals import Question
+from p2pnode.core.proposals import COMPLAINTS, Question
 from p2pnode.core.record import Record
 from p2pnode.core.standing import Asked, Ballot, Standing
 from p2pnode.core.tally import Counter
 from p2pnode.errors import NotFoundError
 
 Verdict = Literal["new", "listed", "rejected", "disputed", "taken_down"]
+UNKNOWN_COMPLAINT = "unknown"
 LIST_CLASS, FLAG_CLASS, TAKEDOWN_CLASS = "list", "flag", "takedown"
 
 
 @dataclass(frozen=True, slots=True)
 class WorkVerdict:
     """What a circle says about a work. `question` decided it, or (new) is open; None: nobody asked. `approve` and `reject` are that
-    question's ballots that count. `manifest` is the record that was listed; `complaints` the classes of adopted flags, sorted.
+    question's ballots that count. `manifest` is the record that was listed; `complaints` the complaint classes of adopted flags, sorted.
     """
 
     verdict: Verdict
@@ -149,7 +150,7 @@ class CircleView:
     def work_verdict(self, work: WorkId) -> WorkVerdict:
         """What this circle says about a work today; *new* for one it never heard of."""
         decisions = [self.decide(id) for id in self.work_questions(work)]
-        complaints = tuple(sorted({one.question.complaint or "" for one in _adopted(decisions, FLAG_CLASS)}))
+        complaints = tuple(sorted({_complaint(one.question) for one in _adopted(decisions, FLAG_CLASS)}))
         settled: tuple[tuple[Verdict, list[Decision]], ...] = (
             ("taken_down", _adopted(decisions, TAKEDOWN_CLASS)),
             ("disputed", _adopted(decisions, FLAG_CLASS)),
@@ -187,6 +188,11 @@ class CircleView:
             if asked.question.work is not None:
                 found[asked.question.work].append(id)
         return {work: tuple(sorted(ids)) for work, ids in found.items()}
+
+
+def _complaint(question: Question) -> str:
+    """The complaint class of a flag; its text is a stranger's, so what we do not know goes no further."""
+    return question.complaint if question.complaint in COMPLAINTS else UNKNOWN_COMPLAINT
 
 
 def _adopted(decisions: Iterable[Decision], class_: str) -> list[Decision]:

@@ -18,6 +18,7 @@ from p2pnode.core.charter import Class
 from p2pnode.core.ids import QuestionId, id_text
 from p2pnode.core.record import Record
 from p2pnode.core.registers import is_register, merge, register_of
+from p2pnode.core.tally import Counter
 from p2pnode.core.verdict import CircleView
 from tests.core.circles import DAY, Circle, person, work_id
 
@@ -265,7 +266,7 @@ def test_every_class_and_state_has_its_sentences(class_: str) -> None:
         seen.append(telling.text(circle.view().explain(question)))
     assert ["It is adopted." in lines[0] for lines in seen] == [False, False, True, False]
     assert any("took it back" in line for line in seen[1])
-    assert all(("does not put them into force" in lines[-1]) == (class_ in telling._SEALED_CLASSES) for lines in seen)
+    assert all(("does not put them into force" in lines[-1]) == (class_ in telling.SEALED_CLASSES) for lines in seen)
 
 
 def test_a_steward_nobody_can_recall_and_a_class_nobody_named() -> None:
@@ -274,3 +275,14 @@ def test_a_steward_nobody_can_recall_and_a_class_nobody_named() -> None:
     view = circle.view()
     assert any("No steward can be recalled" in line for line in telling.text(view.explain(question)))
     assert view.decide(question).needs.startswith("a charter with f of 1")
+
+
+def test_a_pending_question_is_told_without_numbers_it_does_not_have() -> None:
+    circle, question = lively()
+    view = circle.view()
+    view.counter = Counter(circle.charter, view.membership, arc_budget=10)
+    told = view.explain(question)
+    assert (told["state"], told["outcome"]) == ("open", "pending")
+    assert "counted" not in told and "cost_to_flip" not in told and told["cast"]["approve"] > 0
+    assert "costs too much to count" in telling.text(told)[0]
+    assert "costs too much" in view.decide(question).needs

@@ -6,7 +6,7 @@ import pytest
 
 from p2pnode.core.charter import Class
 from p2pnode.core.ids import QuestionId
-from p2pnode.core.record import PROPOSAL
+from p2pnode.core.record import PROPOSAL, Value
 from p2pnode.core.records import make, question_id
 from p2pnode.errors import NotFoundError
 from tests.core.circles import DAY, Circle, person, work_id
@@ -93,6 +93,14 @@ def test_flags_dispute_and_name_their_complaints() -> None:
         ("duplicate", "licence"),
         MANIFEST_ID,
     )
+
+
+@pytest.mark.parametrize("patch", [{}, {"complaint": "\x1b[2J rude"}, {"complaint": 7}])
+def test_a_complaint_of_no_known_class_disputes_and_brings_no_text_of_its_author(patch: dict[str, Value]) -> None:
+    circle = friends("ann")
+    circle.cast("founder", circle.propose("ann", "flag", patch=patch), "approve")
+    verdict = circle.view().work_verdict(WORK)
+    assert (verdict.verdict, verdict.complaints) == ("disputed", ("unknown",))
 
 
 def test_a_takedown_stands_above_all() -> None:

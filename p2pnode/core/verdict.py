@@ -192,7 +192,8 @@ class CircleView:
 
 def _complaint(question: Question) -> str:
     """The complaint class of a flag; its text is a stranger's, so what we do not know goes no further."""
-    return question.complaint if question.complaint in COMPLAINTS else UNKNOWN_COMPLAINT
+    complaint = question.complaint
+    return complaint if complaint is not None and complaint in COMPLAINTS else UNKNOWN_COMPLAINT
 
 
 def _adopted(decisions: Iterable[Decision], class_: str) -> list[Decision]:

@@ -89,10 +89,13 @@ async def test_networks_of_different_names_do_not_see_each_other() -> None:
     reason = multicast_on_loopback()
     if reason:
         pytest.skip(reason)
-    async with NodeNet(1, network="lan-one").open(lan=True) as one, NodeNet(2, network="lan-two").open(lan=True) as two:
-        async with NodeNet(3, network="lan-two").open(lan=True) as three:
-            await wait_connected(two, three.peer_id)
-            assert one.peers() == []
+    async with (
+        NodeNet(1, network="lan-one").open(lan=True) as one,
+        NodeNet(2, network="lan-two").open(lan=True) as two,
+        NodeNet(3, network="lan-two").open(lan=True) as three,
+    ):
+        await wait_connected(two, three.peer_id)
+        assert one.peers() == []
 
 
 @pytest.mark.trio

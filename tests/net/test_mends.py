@@ -48,6 +48,7 @@ OUTCOMES: dict[str, tuple[Any, Any]] = {
     "two_nodes_on_one_port": (True, False),
     "a_connection_after_a_cancelled_write": ("broken", "works"),
     "a_silent_peer_after_a_while": ("connected", "dropped"),
+    "bytes_after_a_cancelled_read": ("lost", "whole"),
     "handlers_on_the_root_logger": (1, 0),
     "gossip_cache_knows_our_message_ids": (False, True),
 }

@@ -37,6 +37,7 @@ Outcome = Any
 SCENARIOS: dict[str, Callable[[], Awaitable[Outcome]]] = {}
 if not STOCK:
     from p2pnode.net.hardening import harden
+    from tests.support.net import NodeNet, until
 
     harden()
 
@@ -79,8 +80,6 @@ async def node(number: int, **options: Any) -> AsyncIterator[Node]:
             yield Node(host)
             await host.close()
     else:
-        from tests.support.net import NodeNet
-
         async with NodeNet(number).open() as network:
             yield Node(network._host, network)
 
@@ -340,18 +339,16 @@ async def connections_closed_at_once() -> int:
     close, running, most = SwarmConn.close, [0], [0]
 
     async def counted(self: Any) -> None:
-        if self.is_closed or self.swarm is not hub.swarm:
-            return await close(self)
-        running[0] += 1
+        counts = not self.is_closed and self.swarm is hub.swarm
+        running[0] += counts
         most[0] = max(most[0], running[0])
         await close(self)
-        running[0] -= 1
+        running[0] -= counts
 
-    async with node(20) as a, node(21) as b, node(22) as c, node(23) as d, node(24) as e:
-        async with node(1) as hub:
-            for other in (a, b, c, d, e):
-                await other.connect(hub)
-            SwarmConn.close = counted
+    async with node(20) as a, node(21) as b, node(22) as c, node(23) as d, node(24) as e, node(1) as hub:
+        for other in (a, b, c, d, e):
+            await other.connect(hub)
+        SwarmConn.close = counted
     SwarmConn.close = close
     return most[0]
 
@@ -393,8 +390,7 @@ async def provider_records_kept_of_15() -> int:
     async with node(1) as server, node(2) as client:
         if not STOCK:
             await client.connect(server)
-            while client.network.dht.table.get(server.network.peer_id) is None:
-                await trio.sleep(0.01)
+            await until(lambda: server.network.peer_id in client.network.dht.table)
             return sum([await client.network.provide(bytes([n]) * 32) for n in range(15)])
         there, here = KadDHT(server.host, DHTMode.SERVER), KadDHT(client.host, DHTMode.SERVER)
         async with background_trio_service(there), background_trio_service(here):
@@ -419,8 +415,7 @@ async def gossip_delivered_of_200() -> int:
             await two.network.join_topic("t", lambda *_: True, deliver)
             await one.network.join_topic("t", lambda *_: True, lambda *_: None)
             await one.connect(two)
-            while two.network.peer_id not in one.network.gossip.neighbours("t"):
-                await trio.sleep(0.01)
+            await until(lambda: two.network.peer_id in one.network.gossip.neighbours("t"))
             for n in range(200):
                 await one.network.publish("t", b"%d" % n)
             await trio.sleep(2)
@@ -583,8 +578,7 @@ async def mdns_starts_on_the_loop() -> bool:
         async with trio.open_nursery() as nursery:
             announce = lan.Lan("test", "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5", list, print)  # type: ignore[arg-type]
             nursery.start_soon(announce.run)
-            while not threads:
-                await trio.sleep(0.01)
+            await until(lambda: bool(threads))
             nursery.cancel_scope.cancel()
     return threads[0] == threading.get_ident()
 
@@ -607,13 +601,12 @@ async def a_connection_after_a_cancelled_write() -> str:
         send_all, halfway = socket.send_all, trio.Event()
 
         async def send_slowly(data: bytes) -> None:  # a full socket buffer, in slow motion
-            if len(data) < 900:
-                return await send_all(data)
-            view = memoryview(data)
-            await send_all(view[: len(view) // 2])
-            halfway.set()
-            await trio.sleep(0.2)
-            await send_all(view[len(view) // 2 :])
+            view, middle = memoryview(data), len(data) // 2 if len(data) > 900 else 0
+            await send_all(view[:middle])
+            if middle:
+                halfway.set()
+                await trio.sleep(0.2)
+            await send_all(view[middle:])
 
         stream = await two.swarm.new_stream(one.id)
         socket.send_all = send_slowly
@@ -677,6 +670,38 @@ async def gossip_cache_knows_our_message_ids() -> bool:
         message = rpc_pb2.Message(data=b"d", topicIDs=["t"], from_id=one.id.to_bytes(), seqno=b"12345678")
         router.mcache.put(message)
         return bool(router.mcache.window("t") == [pubsub.get_message_id(message)])
+
+
+@scenario
+async def bytes_after_a_cancelled_read() -> str:
+    """A read is cancelled while its window update waits for the peer to take bytes: what does the next read see?"""
+    async with node(1) as one, node(2) as two:
+
+        async def talk(stream: Any) -> None:
+            await stream.write(b"x" * 200_000)
+            await trio.sleep_forever()
+
+        one.host.set_stream_handler("/talk/1", talk)
+        await two.connect(one)
+        stream = await two.host.new_stream(one.id, ["/talk/1"])
+        connection, parts = two.connection(one), []
+
+        async def hold_the_wire(task_status: trio.TaskStatus[None]) -> None:
+            async with connection._write_lock:
+                task_status.started()
+                await trio.sleep_forever()
+
+        while len(connection.stream_buffers[stream.muxed_stream.stream_id]) < 200_000:  # noqa: ASYNC110
+            await trio.sleep(0.01)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(hold_the_wire)
+            with trio.move_on_after(0.2):
+                parts.append(await stream.muxed_stream.read(150_000))
+            nursery.cancel_scope.cancel()
+        with trio.move_on_after(1):
+            while sum(map(len, parts)) < 200_000:
+                parts.append(await stream.muxed_stream.read(200_000))
+        return "whole" if sum(map(len, parts)) == 200_000 else "lost"
 
 
 async def run_one(name: str) -> Outcome:

@@ -6,7 +6,7 @@ library and its absence here. Called by `net.host`; nothing else in the project 
 
 from __future__ import annotations
 
-from p2pnode.net.hardening import listening, logs, muxer, peerstore, pubsub, swarm
+from p2pnode.net.hardening import listening, logs, muxer, peerstore, pubsub, swarm, throughput
 
 _MENDS = (
     logs.silence_libp2p,
@@ -19,6 +19,8 @@ _MENDS = (
     muxer.wait_for_slow_readers,
     muxer.finish_frames_despite_cancellation,
     muxer.drop_silent_connections,
+    throughput.read_sockets_in_bulk,
+    throughput.return_credit_in_batches,
     pubsub.widen_queues,
     pubsub.ignore_peer_records,
 )

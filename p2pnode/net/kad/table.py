@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from libp2p.peer.id import ID
 
@@ -16,12 +17,16 @@ from p2pnode.net.kad.wire import Contact
 BUCKET_PEERS = 20
 """Kademlia's k: peers kept per distance, and holders of one key."""
 
+PLACES_KEPT = 4096
+"""Places of peers remembered, about 1 MB: a lookup needs each several times, and base58 costs more than the hash."""
+
 
 def place_of(data: bytes) -> int:
     """Where a key, or the bytes of a peer ID, lies in the key space."""
     return int.from_bytes(hashlib.sha256(data).digest(), "big")
 
 
+@lru_cache(PLACES_KEPT)
 def place_of_peer(peer: PeerId) -> int:
     return place_of(ID.from_base58(peer).to_bytes())
 

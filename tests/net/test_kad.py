@@ -1,0 +1,182 @@
+"""The DHT without a network: messages, routing table, lookups in a made-up world of a thousand nodes."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from libp2p.kad_dht.pb.kademlia_pb2 import Message
+from libp2p.peer.id import ID
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import DecodeError, NetworkError
+from p2pnode.net.kad.lookup import MAX_REQUESTS, Lookup
+from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of, place_of_peer
+from p2pnode.net.kad.wire import MAX_PEERS, Contact, KadMessage, decode, encode
+
+KEY = b"\x12\x20" + b"k" * 32
+
+
+def peer(number: int) -> PeerId:
+    return PeerId(ID(b"\x12\x20" + hashlib.sha256(b"%d" % number).digest()).to_base58())
+
+
+def contact(number: int) -> Contact:
+    return Contact(peer(number), (f"/ip4/127.0.0.1/tcp/{number + 1}",))
+
+
+def test_messages_there_and_back() -> None:
+    message = KadMessage("GET_PROVIDERS", KEY, closer=(contact(1), contact(2)), providers=(contact(3),))
+    assert decode(encode(message)[2:]) == message
+    assert decode(encode(KadMessage("PING"))[1:]) == KadMessage("PING")
+
+
+@given(st.binary(max_size=2000))
+def test_any_bytes_are_a_message_or_a_decode_error(data: bytes) -> None:
+    try:
+        decode(data)
+    except DecodeError:
+        return
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message(type="PUT_VALUE", key=KEY),
+        Message(type="GET_VALUE", key=KEY),
+        Message(type="FIND_NODE"),
+        Message(type="FIND_NODE", key=b"k" * 81),
+    ],
+)
+def test_messages_we_do_not_speak(message: Message) -> None:
+    with pytest.raises(DecodeError):
+        decode(message.SerializeToString())
+
+
+def test_a_flood_of_peers_is_cut() -> None:
+    message = Message(type="FIND_NODE", key=KEY)
+    for number in range(1200):
+        entry = message.closerPeers.add()
+        entry.id = ID.from_base58(peer(number)).to_bytes()
+        entry.addrs.extend([b"\x04\x7f\x00\x00\x01\x06\x00\x01"] * 100)
+    message.closerPeers[3].id = b"garbage"
+    found = decode(message.SerializeToString()).closer
+    assert len(found) == MAX_PEERS - 1
+    assert all(one.addresses == ("/ip4/127.0.0.1/tcp/1",) for one in found)
+
+
+def test_the_nearest_come_first() -> None:
+    table = RoutingTable(peer(0))
+    for number in range(1, 200):
+        table.add(contact(number), lambda peer: True)
+    place = place_of(KEY)
+    nearest = [one.peer for one in table.closest(place)]
+    assert nearest == sorted(nearest, key=lambda one: place_of_peer(one) ^ place)
+    assert len(nearest) == BUCKET_PEERS
+    assert peer(0) not in table
+    assert nearest[0] not in [one.peer for one in table.closest(place, without=[nearest[0]])]
+
+
+def test_a_full_bucket_keeps_the_living() -> None:
+    table = RoutingTable(peer(0))
+    far = [n for n in range(1, 500) if (place_of_peer(peer(n)) ^ place_of_peer(peer(0))).bit_length() == 256]
+    for number in far[:BUCKET_PEERS]:
+        assert table.add(contact(number), lambda one: True)
+    newcomer = contact(far[BUCKET_PEERS])
+    assert not table.add(newcomer, lambda one: True)
+    dead = peer(far[3])
+    assert table.add(newcomer, lambda one: one != dead)
+    assert dead not in table and newcomer.peer in table
+    assert len(table) == BUCKET_PEERS
+    table.remove(newcomer.peer)
+    table.remove(newcomer.peer)
+    assert len(table) == BUCKET_PEERS - 1
+
+
+def test_refreshing_without_addresses_keeps_the_old_ones() -> None:
+    table = RoutingTable(peer(0))
+    table.add(contact(1), lambda one: True)
+    table.add(Contact(peer(1), ()), lambda one: True)
+    assert table.get(peer(1)) == contact(1)
+    assert table.get(peer(2)) is None
+
+
+class World:
+    """A thousand nodes with full routing tables; some are dead, some lie."""
+
+    def __init__(self, count: int = 1000, dead: frozenset[int] = frozenset()) -> None:
+        self.peers = {peer(n): n for n in range(1, count)}
+        self.dead = {peer(n) for n in dead}
+        self.asked: list[PeerId] = []
+        self.tables: dict[PeerId, RoutingTable] = {}
+        for one in self.peers:
+            table = self.tables[one] = RoutingTable(one)
+            for number in range(self.peers[one], self.peers[one] + 150):
+                table.add(contact(number % (count - 1) + 1), lambda other: True)
+
+    async def find(self, place: int, one: Contact) -> KadMessage:
+        self.asked.append(one.peer)
+        await trio.lowlevel.checkpoint()
+        if one.peer in self.dead:
+            raise NetworkError("no answer")
+        return KadMessage("FIND_NODE", KEY, closer=tuple(self.tables[one.peer].closest(place)))
+
+
+@pytest.mark.trio
+async def test_a_lookup_ends_at_the_nearest_of_a_thousand() -> None:
+    world, place = World(), place_of(KEY)
+    lookup = Lookup(place, peer(0), [contact(5), contact(500)], lambda one: world.find(place, one))
+    await lookup.run()
+    nearest = sorted(world.peers, key=lambda one: place_of_peer(one) ^ place)[:BUCKET_PEERS]
+    found = [one.peer for one in lookup.answered]
+    assert found[:5] == nearest[:5]
+    assert len(set(found) & set(nearest)) >= 18
+    assert len(world.asked) == len(set(world.asked)) <= MAX_REQUESTS
+
+
+@pytest.mark.trio
+async def test_a_lookup_walks_around_the_dead() -> None:
+    place = place_of(KEY)
+    living = World()
+    nearest = sorted(living.peers, key=lambda one: place_of_peer(one) ^ place)
+    world = World(dead=frozenset(living.peers[one] for one in nearest[:10:2]))
+    lookup = Lookup(place, peer(0), [contact(5), contact(500)], lambda one: world.find(place, one))
+    await lookup.run()
+    assert [one.peer for one in lookup.answered][:3] == [nearest[1], nearest[3], nearest[5]]
+
+
+@pytest.mark.trio
+async def test_a_liar_with_ever_nearer_peers_is_given_up() -> None:
+    asked = []
+
+    async def lie(one: Contact) -> KadMessage:
+        await trio.lowlevel.checkpoint()
+        asked.append(one)
+        return KadMessage("FIND_NODE", KEY, closer=tuple(contact(1000 * len(asked) + n) for n in range(20)))
+
+    lookup = Lookup(place_of(KEY), peer(0), [contact(1)], lie)
+    await lookup.run()
+    assert len(asked) <= MAX_REQUESTS
+
+
+@pytest.mark.trio
+async def test_nobody_to_ask() -> None:
+    lookup = Lookup(place_of(KEY), peer(0), [], lambda one: World(2).find(0, one))
+    await lookup.run()
+    assert lookup.answered == []
+
+
+@pytest.mark.trio
+async def test_stopping_ends_at_once() -> None:
+    world, place = World(), place_of(KEY)
+
+    async def once(one: Contact) -> KadMessage:
+        lookup.stop()
+        return await world.find(place, one)
+
+    lookup = Lookup(place, peer(0), [contact(5)], once)
+    await lookup.run()
+    assert len(world.asked) == 1

@@ -104,14 +104,14 @@ class MemoryArea:
             self.entries[after] = self.entries.pop(before)
 
     def unlink(self, paths: Sequence[str]) -> None:
-        for path in paths:
-            if self.entries.get(path) is not None:
-                del self.entries[path]
-        for path in paths:
-            below = [p for p in self.entries if p == path or p.startswith(f"{path}/")]
+        folders = [path for path in paths if self.entries.pop(path, None) is None]
+        for path in folders:
+            below = [p for p in self.entries if p.startswith(f"{path}/")]
             if all(self.entries[p] is None for p in below):
                 for folder in below:
                     del self.entries[folder]
+            elif below:
+                self.entries[path] = None
 
     def names(self) -> list[str]:
         return sorted({path.split("/")[0] for path in self.entries})

@@ -155,6 +155,8 @@ async def test_the_same_content_in_two_places_is_one_content_and_either_serves(
     assert await store.read_block(leaves_of(contents["a"])[1][0]) == contents["a"][1000:]
     again = await publish(store, tmp_path / "2", contents)
     assert again.id == one.id
+    bases = await store.read_rows(lambda tx, db: db.execute("SELECT path FROM bases").fetchall())
+    assert len(bases) == 2  # publishing a path again replaces what was known of it
     await store.write(lambda tx: tx.forget_content(root_of(one)))
     assert await store.read_block(leaves_of(contents["a"])[0][0]) is None
 

@@ -24,7 +24,7 @@ from tests.store.test_opening import opened
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
 
-KILLS = 6
+KILLS = 4
 SEED = int(os.environ.get("P2PNODE_CRASH_SEED", random.SystemRandom().randrange(1 << 30)))
 
 
@@ -131,7 +131,9 @@ async def check_after_kill(home: Path, wanted: Tree, last: str) -> None:
         for cid in held:
             assert await store.read_block(cid) == wanted.leaves[cid]
         names = os.listdir(home / "library")
-        assert len(names) in {None: (0,), "complete": (1,), "partial": (0, 1)}[state], names  # 0: killed before its folder
+        assert len(names) in {None: (0,), "complete": (1,), "partial": (0, 1)}[state], (
+            names
+        )  # 0: killed before its folder
         incoming = await store.start_incoming(wanted.root, "Big", wanted.blocks, wanted.files)
         assert held.isdisjoint(incoming.missing)
         for cid in incoming.missing:
@@ -217,3 +219,24 @@ def test_files_of_a_forgotten_work_go_at_the_next_opening_if_they_could_not_befo
     assert os.listdir(tmp_path / "library") == ["T"]
     trio.run(reopen)
     assert os.listdir(tmp_path / "library") == []
+
+
+def test_files_that_wait_for_unlinking_never_take_a_new_work_of_the_same_name_with_them(tmp_path: Path) -> None:
+    wanted = tree({"a": bytes_of(200_000), "b/c": b"small"})
+
+    async def fetch_over_old_trash() -> None:
+        async with opened(tmp_path) as store:
+            paths = [b"T", b"T/a", b"T/b/c", b"Tx"]  # unlinked, and then killed before the rows went
+            await store.engine.write(lambda db: db.executemany("INSERT INTO trash VALUES (?)", [(p,) for p in paths]))
+            incoming = await store.start_incoming(wanted.root, "T", wanted.blocks, wanted.files)
+            for cid in incoming.missing:
+                await incoming.put_leaf(cid, wanted.leaves[cid])
+            await incoming.finish()
+            assert await store.engine.read(lambda db: db.execute("SELECT path FROM trash").fetchall()) == [(b"Tx",)]
+
+    async def reopen() -> None:
+        async with opened(tmp_path):
+            check_files(tmp_path / "library" / "T", wanted)
+
+    trio.run(fetch_over_old_trash)
+    trio.run(reopen)

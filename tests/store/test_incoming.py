@@ -244,7 +244,9 @@ IMPOSSIBLE = {
     "a gap": [WantedFile("a", 3, ((LEAF, 0, 1), (LEAF, 2, 1)))],
     "too long": [WantedFile("a", 1, ((LEAF, 0, 1), (LEAF, 1, 1)))],
     "too short": [WantedFile("a", 2, ((LEAF, 0, 1),))],
-    "negative": [WantedFile("a", 0, ((LEAF, 0, 1), (LEAF, 1, -1)))],
+    "an overlap": [WantedFile("a", 2, ((LEAF, 0, 1), (LEAF, 0, 1)))],
+    "negative": [WantedFile("a", 0, ((LEAF, 0, 1), (Cid.of(RAW, b"y"), 1, -1)))],
+    "leaf and inline overlap": [WantedFile("a", 2, ((LEAF, 0, 1),), ((0, b"i"),))],
     "two lengths": [WantedFile("a", 3, ((LEAF, 0, 1), (LEAF, 1, 2)))],
 }
 

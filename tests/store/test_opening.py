@@ -126,6 +126,8 @@ async def test_files_removed_from_an_unfinished_fetch_are_fetched_again(tmp_path
     else:
         (folder / "big").unlink()
     async with opened(tmp_path) as store:
+        if remove == "all":  # then it does not even claim to have them
+            assert await store.read(lambda tx: tx.has([SAMPLE.files[0].leaves[0][0]])) == set()
         content = await fetch(store)
         for path, data in SAMPLE.contents.items():
             assert (Path(content.base) / path).read_bytes() == data

@@ -19,9 +19,9 @@ MIXED_NOTE = "[mixed alphabets]"
 _INVISIBLE: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\u2800")
 """Letters and marks that show nothing, although their category says they are letters, marks or symbols."""
 _JOINERS: Final = frozenset("\u200c\u200d")
-_JOINED_SCRIPTS: Final = tuple(
-    "ARABIC SYRIAC DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA MALAYALAM SINHALA MYANMAR KHMER"
-    " MONGOLIAN".split()
+_JOINED_SCRIPTS: Final = (
+    *("ARABIC", "SYRIAC", "DEVANAGARI", "BENGALI", "GURMUKHI", "GUJARATI", "ORIYA", "TAMIL"),
+    *("TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "MYANMAR", "KHMER", "MONGOLIAN"),
 )
 """Scripts whose spelling needs joiners and non-joiners."""
 _LOOKALIKES: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})

@@ -22,7 +22,7 @@ IDENTITY_FORMAT = "p2pnode identity"
 HOST_FORMAT = "p2pnode host key"
 FORMAT_VERSION = 1
 SCRYPT_LOG_N = 16
-"""2^16 x 8 x 128 bytes = 64 MiB and about a fifth of a second: what a small home server can still afford."""
+"""2^16 x 8 x 128 bytes = 64 MiB and some tenths of a second: what a small home server can still afford."""
 MAX_SCRYPT_LOG_N = 20
 """A file that asks for more than 1 GiB is refused, not obeyed."""
 SCRYPT_R, SCRYPT_P = 8, 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import trio
 
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.errors import RefusedError, StoreError, UsageError
 from p2pnode.limits import SMALL_LEAF_BYTES
-from p2pnode.ports import Content, Incoming, WantedFile
+from p2pnode.ports import Content, Incoming, Tx, WantedFile
 from p2pnode.store import incoming as incoming_module
 from p2pnode.store.library import FileArea
 from p2pnode.store.memory import MemoryArea
@@ -329,3 +331,27 @@ async def test_many_tasks_may_put_leaves_at_once(store: NodeStore) -> None:
     content = await incoming.finish()
     for path, data in SAMPLE.contents.items():
         assert file_bytes(store, content, path) == data
+
+
+@pytest.mark.trio
+async def test_a_copy_of_what_is_published_in_place_rests_on_itself(store: NodeStore, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_bytes(SAMPLE.contents["big"])
+    one = tree({"": SAMPLE.contents["big"]})
+    leaves = one.files[0].leaves
+
+    def publish(tx: Tx) -> int:
+        id = tx.begin_content(str(tmp_path / "mine"), owned=False, public=False)
+        tx.add_leaves(id, tx.add_file(id, "", 250_000, 1), leaves)
+        tx.add_blocks(id, one.blocks)
+        return tx.complete_content(id, one.root, size=250_000, files=1)
+
+    id = await store.write(publish)
+    incoming = await begin(store, one, "Copy")
+    assert incoming.missing == []
+    content = await incoming.finish()
+    assert (content.id, content.owned, content.state) == (id, True, "complete")
+    (tmp_path / "mine").unlink()
+    for cid, data in one.leaves.items():
+        assert await store.read_block(cid) == data
+    await store.write(lambda tx: tx.forget_content(one.root))
+    assert (area_of(store).names(), await store.read(lambda tx: tx.stored_bytes())) == ([], 0)

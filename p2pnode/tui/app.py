@@ -168,7 +168,7 @@ class P2pnodeApp(App[None]):
 
     def say(self, text: str, *, warn: bool = False) -> None:
         """A short notice, gone by itself."""
-        self.notify(text, severity="warning" if warn else "information", markup=False)
+        self.notify(clean(text), severity="warning" if warn else "information", markup=False)
 
     def copy(self, text: str) -> None:
         self.copy_to_clipboard(text)

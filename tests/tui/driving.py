@@ -29,14 +29,15 @@ P2pPilot = Pilot[Any]
 
 def scripted_app(home: Home, **options: Any) -> P2pnodeApp:
     """The app as pictures and tests need it: a fixed clock, nothing that moves, no daemon started."""
-    options = {"clock": lambda: NOW, "autostart": False, "pauses_s": FAR_AWAY_S, "still": True} | options
-    return P2pnodeApp(home, **options)
+    given: dict[str, Any] = {"clock": lambda: NOW, "autostart": False, "pauses_s": FAR_AWAY_S, "still": True} | options
+    return P2pnodeApp(home, **given)
 
 
 @asynccontextmanager
 async def app_at(home: Home, size: tuple[int, int] = (100, 30), **options: Any) -> AsyncIterator[P2pPilot]:
     """The app running headless on a real home; a running daemon is used, autostart=True starts one."""
-    app = P2pnodeApp(home, **({"autostart": False, "still": True} | options))
+    given: dict[str, Any] = {"autostart": False, "still": True} | options
+    app = P2pnodeApp(home, **given)
     async with app.run_test(size=size) as pilot:
         yield pilot
 
@@ -64,9 +65,9 @@ async def settled(pilot: P2pPilot) -> None:
         waiting = any(panel.state == "loading" for panel in app.screen.query(Panel)) if app.node.link.online else False
         return app.node.link.state in ("online", "lost") and app.node.pending == 0 and not waiting
 
-    for _ in range(3):  # an answer may lead to the next question
+    for _ in range(2):  # an answer may lead to the next question
         await until(pilot, is_so, "the screen to settle")
-        await pilot.pause(0.05)
+        await pilot.pause(0.03)
 
 
 async def press_text(pilot: P2pPilot, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2pnode.config import Home
+from p2pnode.errors import NetworkError
 from tests.tui import world
 from tests.tui.conftest import Scripted
 from tests.tui.driving import P2pPilot, app_of, press_text, screen_text, scripted_app, settled, until
@@ -56,7 +57,7 @@ async def test_every_screen_shows_hostile_text_inert(size: tuple[int, int], home
 
 @pytest.mark.asyncio
 async def test_hostile_errors_are_shown_inert(home: Home, scripted: Scripted) -> None:
-    error = world.NetworkError(world.HOSTILE, hint=world.HOSTILE)
+    error = NetworkError(world.HOSTILE, hint=world.HOSTILE)
     scripted("filled", {"work.get": error, "work.list": error, "circle.invite": error})
     async with scripted_app(home).run_test(size=(100, 30)) as pilot:
         await settled(pilot)
@@ -75,7 +76,7 @@ async def test_hostile_errors_are_shown_inert(home: Home, scripted: Scripted) ->
 @pytest.mark.asyncio
 async def test_notices_are_shown_inert(home: Home, scripted: Scripted) -> None:
     scripted()
-    async with scripted_app(home).run_test(size=(100, 30)) as pilot:
+    async with scripted_app(home).run_test(size=(100, 30), notifications=True) as pilot:
         await settled(pilot)
         app_of(pilot).say(world.HOSTILE)
         await until(pilot, lambda: "[b]bold[/b]" in screen_text(pilot))

@@ -81,7 +81,13 @@ def test_a_time_that_is_none_is_said() -> None:
 
 
 def test_answers_of_the_wrong_shape_are_survived() -> None:
-    broken = {"creators": "nobody", "verdicts": [1, None, {}], "title": None, "bytes": "many", "items": None}
+    broken: dict[str, object] = {
+        "creators": "nobody",
+        "verdicts": [1, None, {}],
+        "title": None,
+        "bytes": "many",
+        "items": None,
+    }
     assert words.creators(broken) == "no creator named"
     assert words.verdicts_of(broken) == [{}]
     assert words.items(broken) == []

@@ -82,7 +82,7 @@ FLAG_PYTHON = {
     "needs": "two more counted approvals adopt it",
 }  # fmt: skip
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "peer_id": MY_PEER,
     "addresses": [f"/ip4/127.0.0.1/tcp/41001/p2p/{MY_PEER}", f"/ip4/192.168.1.20/tcp/41001/p2p/{MY_PEER}"],
     "peers": 3, "works": 6, "circles": 2, "stored_bytes": 4 * GIB, "quota_bytes": 50 * GIB, "version": "0.1.0",

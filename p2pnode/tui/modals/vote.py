@@ -57,8 +57,7 @@ class VoteForm(Form):
             fields(
                 [
                     ("circle", circle_name(self.proposal)),
-                    ("proposal", words.short_id(self.proposal["proposal"])),
-                    ("work", words.short_id(self.proposal.get("work") or "")),
+                    ("proposal", self._ids()),
                     ("because", clean(self.proposal.get("reason") or "")),
                     ("so far", tally(self.proposal)),
                     ("needs", clean(self.proposal.get("needs") or "")),
@@ -70,6 +69,10 @@ class VoteForm(Form):
             for value, text in CHOICES.items():
                 yield Choice(Content(text), value=value == mine, id=value)
         yield field_row("Reason", TextField(id="reason", placeholder="why, for the others in the circle; may be empty"))
+
+    def _ids(self) -> str:
+        work = self.proposal.get("work")
+        return words.short_id(self.proposal["proposal"]) + (f" about {words.short_id(work)}" if work else "")
 
     def on_mount(self) -> None:
         super().on_mount()

@@ -24,6 +24,10 @@ PANES = {"open": ("a", "Asked"), "members": ("m", "Members"), "listed": ("w", "W
 BAR_CELLS = 8
 HOPS_SHOWN = "steps from a steward, by vouches"
 
+WHAT_A_CIRCLE_IS = (
+    "A circle is a community that decides together which works are good. Start one, and invite others to it."
+)
+
 
 class CirclesPage(Page):
     NAME = "circles"
@@ -109,6 +113,8 @@ class CirclesPage(Page):
     async def load(self) -> None:
         panel = self.query_one("#circles-panel", Panel)
         if (answer := await self.ask(panel, "circle.list")) is None:
+            if self._shown is None:
+                self._show_none("Your circles are not known yet.")
             return
         circles = words.items(answer)
         rows = self.query_one("#circles", Rows)
@@ -120,7 +126,7 @@ class CirclesPage(Page):
             await self._load_circle()
         else:
             panel.empty("You are in no circle.", "circle.create", "circle.join")
-            self._show_none()
+            self._show_none(WHAT_A_CIRCLE_IS)
 
     async def _load_circle(self) -> None:
         circle = self.selected_circle
@@ -135,13 +141,9 @@ class CirclesPage(Page):
             self._shown = answer
             self._show(answer)
 
-    def _show_none(self) -> None:
+    def _show_none(self, text: str) -> None:
         self._shown = None
-        self.query_one("#head", Static).update(
-            Content(
-                "A circle is a community that decides together which works are good. Start one, and invite others to it."
-            )
-        )
+        self.query_one("#head", Static).update(Content(text))
         self.query_one("#panes", Static).update("")
         for pane in PANES:
             self.query_one(f"#{pane}-panel", Panel).empty("Nothing here without a circle.")

@@ -67,12 +67,16 @@ class HomePage(Page):
         return self.base_situation(address=best_address(addresses if isinstance(addresses, list) else []))
 
     async def load(self) -> None:
+        self._show_recent()
         panel = self.query_one("#node-panel", Panel)
-        if (status := await self.ask(panel, "node.status")) is None:
-            return
-        self.node_app.status = status
-        self.draw_chrome()
-        self.common_changed()
+        if (status := await self.ask(panel, "node.status")) is not None:
+            self.node_app.status = status
+            self.draw_chrome()
+            self.common_changed()
+        elif not self.node_app.status:
+            self.query_one("#next-panel", Panel).empty(
+                "What helps most is known once the node answers.", "page.refresh"
+            )
         peers_panel = self.query_one("#peers-panel", Panel)
         if (answer := await self.ask(peers_panel, "peer.list")) is not None:
             self._show_peers(peers_panel, words.items(answer))

@@ -15,12 +15,11 @@ from typing import Any
 from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
 from libp2p.pubsub.mcache import CacheEntry
 from libp2p.pubsub.pubsub import Pubsub
-from libp2p.tools.anyio_service import background_trio_service
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import UsageError
 from p2pnode.net.failures import say_failed
-from p2pnode.net.host import contain_tasks
+from p2pnode.net.host import run_service
 
 log = logging.getLogger("p2pnode.net")
 
@@ -37,6 +36,10 @@ REJOIN_S = 1
 """Pause before a neighbour that left a topic is taken into its mesh again: people do leave and rejoin."""
 FLOOD_PEERS = 32
 """Subscribers that get a message of our own directly, mesh or not."""
+PENDING_MESSAGES = 16
+"""Kept for a neighbour whose subscriptions are not known yet: what is said while it introduces itself."""
+MAX_TOPIC_CHARACTERS = 128
+"""Ours have about 70; a thousand subscriptions of a peer must not cost megabytes."""
 SEEN_S = 300
 """How long a message counts as seen: a few times what the slowest path through a mesh takes."""
 IDS_PER_SECOND = 200.0
@@ -67,6 +70,7 @@ class Gossip:
             eclipse_protection_enabled=False,  # every peer of a LAN has the same address prefix
             do_px=False,
             unsubscribe_back_off=REJOIN_S,
+            max_pending_messages_per_peer=PENDING_MESSAGES,
         )
         self._router.max_iwant_requests_per_second = IDS_PER_SECOND
         self._router.max_ihave_messages_per_second = IDS_PER_SECOND
@@ -94,9 +98,7 @@ class Gossip:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        async with background_trio_service(self._pubsub) as pubsub, background_trio_service(self._router) as router:
-            contain_tasks(pubsub)
-            contain_tasks(router)
+        async with run_service(self._pubsub), run_service(self._router):
             await self._pubsub.wait_until_ready()
             try:
                 yield
@@ -166,7 +168,7 @@ class Gossip:
         cache.put = put
 
     def _contain_messages(self) -> None:
-        """Let one bad frame cost one stream, not the node (`pubsub/pubsub.py:426, 1551`)."""
+        """Let one bad message cost itself, not the node (`pubsub/pubsub.py:1551`), and subscriptions little memory."""
         push = self._pubsub.push_msg
 
         async def push_or_drop(forwarder: Any, message: Any) -> None:
@@ -176,6 +178,13 @@ class Gossip:
                 log.info("a gossip message of %s was dropped: %s", forwarder, type(error).__name__)
 
         self._pubsub.push_msg = push_or_drop
+        subscribe = self._pubsub.handle_subscription
+
+        def subscribe_or_ignore(origin: Any, message: Any) -> None:
+            if len(message.topicid) <= MAX_TOPIC_CHARACTERS:
+                subscribe(origin, message)
+
+        self._pubsub.handle_subscription = subscribe_or_ignore
 
 
 def _ask(topic: str, validate: Validate, deliver: Deliver, forwarder: PeerId, data: bytes) -> bool:

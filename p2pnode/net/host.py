@@ -25,7 +25,7 @@ from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
-from libp2p.tools.anyio_service import background_trio_service
+from libp2p.tools.anyio_service import TrioManager
 from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
@@ -47,6 +47,8 @@ MAX_STREAMS_PER_PEER = 64
 """Streams that one peer has open to us: every protocol of ours a few times over."""
 NEGOTIATION_S = 10.0
 """To agree on a protocol or finish a handshake."""
+RESTART_S = 1.0
+"""Pause before a periodic task of libp2p that failed goes on."""
 CLOSE_S = 1.5
 """For a polite end of all connections together, before they are cut."""
 
@@ -97,8 +99,7 @@ async def run_host(host: BasicHost, admit: Callable[[ID], bool]) -> AsyncIterato
     swarm = host.get_network()
     swarm.set_stream_handler(_contained_streams(host._swarm_stream_handler))
     _gate_connections(swarm, admit)
-    async with background_trio_service(swarm) as manager:
-        contain_tasks(manager)
+    async with run_service(swarm):
         yield
 
 
@@ -155,22 +156,44 @@ async def _close_politely(connection: Any) -> None:
         log.debug("closing a connection: %r", error)
 
 
-def contain_tasks(manager: Any) -> None:
-    """Let no task of a libp2p service end the service: log what it died of instead.
+@asynccontextmanager
+async def run_service(service: Any) -> AsyncIterator[None]:
+    """Run a libp2p service (swarm, pubsub, router) until the block is left, and let no task of it end it.
 
     Defect: any exception in any task of a service cancels the whole service and with it the host
-    (`tools/anyio_service/trio_manager.py:360`): one garbage pubsub message or Yamux frame ends the node.
+    (`tools/anyio_service/trio_manager.py:296`): one garbage pubsub message or Yamux frame ends the node.
     """
+    manager = TrioManager(service)
+    service._manager = manager
+    _contain_tasks(manager)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(manager.run)
+        await manager.wait_started()
+        try:
+            yield
+        finally:
+            await manager.stop()
+
+
+def _contain_tasks(manager: Any) -> None:
     run_task = manager.run_task
 
-    async def contained(function: Callable[..., Awaitable[Any]], *args: Any) -> None:
-        try:
-            await function(*args)
-        except Exception as error:
-            say_failed(log, f"libp2p's {getattr(function, '__qualname__', function)}", error)
+    async def contained(function: Callable[..., Awaitable[Any]], daemon: bool, *args: Any) -> None:
+        while True:
+            try:
+                await function(*args)
+                return
+            except Exception as error:
+                say_failed(log, f"libp2p's {getattr(function, '__qualname__', function)}", error)
+            if not daemon:
+                return
+            await trio.sleep(RESTART_S)  # the end of a daemon task ends its service
 
     def run_contained(function: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> None:
-        run_task(contained, function, *args, **options)
+        if options.get("_internal"):  # the service itself, where no peer reaches: its failure must be seen
+            run_task(function, *args, **options)
+        else:
+            run_task(contained, function, bool(options.get("daemon")), *args, **options)
 
     manager.run_task = run_contained
 

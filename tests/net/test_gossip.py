@@ -142,3 +142,27 @@ async def test_leaving_ends_delivery() -> None:
         await until(lambda: nodes[1].peer_id in nodes[0].gossip.neighbours(TOPIC))
         await nodes[0].publish(TOPIC, b"back")
         await until(lambda: b"back" in inboxes[1].messages)
+
+
+async def test_a_heartbeat_that_fails_once_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with networks(2) as nodes:
+        router = nodes[0].gossip._router
+        beat, failed = router.mesh_heartbeat, trio.Event()
+
+        def fail_once() -> object:
+            monkeypatch.setattr(router, "mesh_heartbeat", beat)
+            failed.set()
+            raise KeyError("a bug")
+
+        monkeypatch.setattr(router, "mesh_heartbeat", fail_once)
+        await failed.wait()
+        inboxes = await joined(nodes)
+        await nodes[0].publish(TOPIC, b"still here")
+        await until(lambda: inboxes[1].messages == [b"still here"])
+
+
+async def test_long_topic_names_of_a_neighbour_are_not_kept() -> None:
+    async with networks(2) as nodes:
+        await nodes[0].join_topic("x" * 10_000, lambda *_: True, lambda *_: None)
+        await joined(nodes)
+        assert nodes[1].gossip.neighbours("x" * 10_000) == set()

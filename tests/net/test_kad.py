@@ -1,8 +1,9 @@
-"""The DHT without a network: messages, routing table, lookups in a made-up world of a thousand nodes."""
+"""The DHT without a network: messages, routing table, lookups in a made-up world of five hundred nodes."""
 
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 import pytest
 import trio
@@ -104,18 +105,24 @@ def test_refreshing_without_addresses_keeps_the_old_ones() -> None:
     assert table.get(peer(2)) is None
 
 
-class World:
-    """A thousand nodes with full routing tables; some are dead, some lie."""
+@cache
+def tables(count: int) -> dict[PeerId, RoutingTable]:
+    """Of nodes that know their neighbours in number, and with them some of every distance."""
+    made = {}
+    for number in range(1, count):
+        table = made[peer(number)] = RoutingTable(peer(number))
+        for other in range(number, number + 80):
+            table.add(contact(other % (count - 1) + 1), lambda one: True)
+    return made
 
-    def __init__(self, count: int = 1000, dead: frozenset[int] = frozenset()) -> None:
-        self.peers = {peer(n): n for n in range(1, count)}
-        self.dead = {peer(n) for n in dead}
+
+class World:
+    """Five hundred nodes; some are dead."""
+
+    def __init__(self, count: int = 500, dead: frozenset[PeerId] = frozenset()) -> None:
+        self.tables = tables(count)
+        self.dead = dead
         self.asked: list[PeerId] = []
-        self.tables: dict[PeerId, RoutingTable] = {}
-        for one in self.peers:
-            table = self.tables[one] = RoutingTable(one)
-            for number in range(self.peers[one], self.peers[one] + 150):
-                table.add(contact(number % (count - 1) + 1), lambda other: True)
 
     async def find(self, place: int, one: Contact) -> KadMessage:
         self.asked.append(one.peer)
@@ -126,11 +133,11 @@ class World:
 
 
 @pytest.mark.trio
-async def test_a_lookup_ends_at_the_nearest_of_a_thousand() -> None:
+async def test_a_lookup_ends_at_the_nearest_of_five_hundred() -> None:
     world, place = World(), place_of(KEY)
-    lookup = Lookup(place, peer(0), [contact(5), contact(500)], lambda one: world.find(place, one))
+    lookup = Lookup(place, peer(0), [contact(5), contact(400)], lambda one: world.find(place, one))
     await lookup.run()
-    nearest = sorted(world.peers, key=lambda one: place_of_peer(one) ^ place)[:BUCKET_PEERS]
+    nearest = sorted(world.tables, key=lambda one: place_of_peer(one) ^ place)[:BUCKET_PEERS]
     found = [one.peer for one in lookup.answered]
     assert found[:5] == nearest[:5]
     assert len(set(found) & set(nearest)) >= 18
@@ -140,10 +147,9 @@ async def test_a_lookup_ends_at_the_nearest_of_a_thousand() -> None:
 @pytest.mark.trio
 async def test_a_lookup_walks_around_the_dead() -> None:
     place = place_of(KEY)
-    living = World()
-    nearest = sorted(living.peers, key=lambda one: place_of_peer(one) ^ place)
-    world = World(dead=frozenset(living.peers[one] for one in nearest[:10:2]))
-    lookup = Lookup(place, peer(0), [contact(5), contact(500)], lambda one: world.find(place, one))
+    nearest = sorted(tables(500), key=lambda one: place_of_peer(one) ^ place)
+    world = World(dead=frozenset(nearest[:10:2]))
+    lookup = Lookup(place, peer(0), [contact(5), contact(400)], lambda one: world.find(place, one))
     await lookup.run()
     assert [one.peer for one in lookup.answered][:3] == [nearest[1], nearest[3], nearest[5]]
 

@@ -22,6 +22,9 @@ from p2pnode.ports import Store, WallClock
 Roll = Mapping[PublicKey, Sequence[PublicKey]]
 """Member -> members who vouch for it; a steward has itself among them."""
 
+INLINE_VOUCHES = 300
+"""Counted at once: some milliseconds. More of them are counted in a worker thread."""
+
 
 class Provisional:
     """One node's rolls and finished sessions, by circle."""
@@ -57,7 +60,10 @@ class Provisional:
         vouches = await self._store.read(lambda tx: tx.records(circle, kinds=(VOUCH,)))
         day = int(self._clock()) // SECONDS_A_DAY
         if genesis is not None and genesis.kind == CHARTER:
-            self._rolls[circle] = await trio.to_thread.run_sync(_roll, genesis, vouches, day)
+            if len(vouches) <= INLINE_VOUCHES:
+                self._rolls[circle] = _roll(genesis, vouches, day)
+            else:
+                self._rolls[circle] = await trio.to_thread.run_sync(_roll, genesis, vouches, day)
 
 
 def _roll(genesis: Record, vouches: list[Record], day: int) -> Roll:

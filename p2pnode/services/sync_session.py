@@ -15,7 +15,7 @@ import trio
 from p2pnode.core import sync_messages
 from p2pnode.core.admission import belongs
 from p2pnode.core.ids import CircleId, RecordId
-from p2pnode.core.reconcile import Reconciliation
+from p2pnode.core.reconcile import MAX_SESSION_BYTES, Reconciliation
 from p2pnode.core.records import encode_signed
 from p2pnode.errors import NetworkError, PeerError
 from p2pnode.ports import Store, Stream, Tx
@@ -43,7 +43,8 @@ async def reconcile(
 ) -> Outcome:
     """Run a session to its end or for a minute. PeerError or DecodeError if the peer breaks the rules, NetworkError if it is gone."""
     held = await admission.circle_set(circle)
-    engine = Reconciliation(held.control, held.rest, initiator=initiator, rng=random.Random().random)
+    rng = random.Random().random
+    engine = Reconciliation(held.control, held.rest, initiator=initiator, rng=rng, session_bytes=MAX_SESSION_BYTES)
     session = _Session(stream, store, admission, circle, engine)
     try:
         with trio.move_on_after(SESSION_S):

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnode.core.ids import RecordId
+from p2pnode.core.reconcile import Reconciliation
 from p2pnode.core.sync_index import fingerprint
 from tests.support.sync_pair import Entry, Side, run_session
 
@@ -107,6 +108,32 @@ def test_a_newcomer_gets_everything_in_one_exchange() -> None:
     assert report.complete
     assert report.messages <= 4
     assert newcomer.held() == other.held()
+
+
+def test_more_than_one_turn_of_records_comes_in_one_session() -> None:
+    newcomer, other = Side.of(), Side.of(rest=many(9000))
+    assert run_session(newcomer, other).complete
+    assert newcomer.held() == other.held()
+    giver, taker = Side.of(rest=many(9000)), Side.of()
+    assert run_session(giver, taker).complete
+    assert giver.held() == taker.held()
+
+
+@pytest.mark.parametrize("session_bytes", [*range(30, 400, 7), *range(400, 6000, 173)])
+def test_a_session_of_any_size_ends_politely_within_it(session_bytes: int) -> None:
+    entries = many(300)
+    one, other = Side.of(entries[:40:2], entries[::2]), Side.of(entries[:40:3], entries[::3])
+    assert run_session(one, other, session_bytes=session_bytes).bytes <= session_bytes
+
+
+def test_sessions_cut_at_different_places() -> None:
+    entries = many(100)
+    openings = {
+        tuple(Reconciliation(side.control, side.rest, initiator=True, rng=lambda at=at: at).turn({}))  # type: ignore[misc]
+        for at in (0.1, 0.5, 0.9)
+        for side in (Side.of(rest=entries),)
+    }
+    assert len(openings) == 3
 
 
 def test_a_full_session_is_cut_and_the_next_ones_go_on() -> None:

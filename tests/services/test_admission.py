@@ -39,6 +39,7 @@ async def test_strangers_wait_until_a_vouch_arrives() -> None:
     vouch = circle.vouch(circle.steward, A)
     assert set((await node.admit(vouch)).new) == {vouch, ballot}
     assert {vouch, ballot} < set(await node.held())
+    assert len(node.admission._quarantine) == 0
 
 
 @pytest.mark.trio

@@ -208,12 +208,24 @@ def test_ballots_that_do_not_count_are_explained_and_a_larger_k_offered() -> Non
 
 
 def test_a_larger_k_is_not_offered_where_it_would_not_help() -> None:
-    """Two ballots in a tie, all counted; then one that no steward's vouches reach through the sets that are asked."""
-    circle = Circle()
-    circle.vouch("founder", "ann")
+    """Ann is reached only through steward 3, and the set that decides leaves that one out: no K brings her ballot to count."""
+    circle = Circle(range(4), f=1, rule=Class(b=1, q=1))
+    circle.vouch(3, "ann")
     question = circle.propose("ann")
-    circle.casts(["ann", "stranger"], question, "approve")
-    assert "larger_k" not in circle.view().explain(question)
+    circle.casts([0, 1, 2, 3, "ann"], question, "approve")
+    told = circle.view().explain(question)
+    assert (told["left_out"], told["counted"]["approve"]) == ([id_text("k", person(3).public)], 3)
+    assert "larger_k" not in told
+    assert [ballot["why"] for ballot in told["ballots"]].count("no_room") == 2
+
+
+def test_ballots_stand_in_the_order_in_which_they_are_counted_strangers_last() -> None:
+    circle, question = lively()
+    view = circle.view()
+    keys = [ballot["key"] for ballot in view.explain(question)["ballots"]]
+    by_text = {id_text("k", ballot.key): ballot.key for ballot in view.ballots(question)}
+    order = [(not view.is_member(by_text[key]), hashlib.sha256(circle.id + by_text[key]).digest()) for key in keys]
+    assert len(order) > 10 and order == sorted(order)
 
 
 def test_what_would_flip_it_is_said() -> None:

@@ -384,7 +384,7 @@ async def test_equal_circles_cost_about_338_bytes(autojump_clock: trio.testing.M
         assert await bob.sync.sync_with(ann.peer, circle.id)
         assert (
             330 <= hub.links[-1].bytes <= 375
-        )  # 274 to introduce each other, two fingerprints of each phase, two answers
+        )  # 254 of them to introduce each other
 
 
 def test_circle_keys_are_the_protocols() -> None:

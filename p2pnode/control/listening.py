@@ -89,6 +89,8 @@ def _listen_unix(home: Home) -> tuple[socket.socket, Endpoint]:
     path = str(home.run / SOCKET_NAME)
     if not _fits(path):
         path = _short_path()
+    if sys.platform == "win32":
+        raise OSError("Unix sockets carry no identity on Windows")
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         listener.bind(os.fsencode(path))  # inside a 0700 folder: nobody gets between bind and chmod

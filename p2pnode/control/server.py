@@ -7,6 +7,7 @@ read is cut. Called by the daemon.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
 import os
@@ -35,6 +36,8 @@ MAX_REQUESTS = 64
 """Requests of one client at a time."""
 GREETING_TIMEOUT_S = 5.0
 """For the token of a TCP client, which sends it unasked as its first bytes."""
+LAST_WORD_S = 1.0
+"""For telling a client why it is turned away."""
 MAX_TOKEN_LINE_BYTES = 256
 RECEIVE_BYTES = 65536
 SUBSCRIBE = "events.subscribe"
@@ -65,6 +68,11 @@ async def serve(
         with stream.socket:
             if len(clients) >= MAX_CLIENTS:
                 logger.warning("a control client was turned away: %d are connected", len(clients))
+                refusal = RefusedError(
+                    f"{MAX_CLIENTS} programs are connected to the daemon already", hint="end some of them"
+                )
+                with contextlib.suppress(OSError), trio.move_on_after(LAST_WORD_S):
+                    await stream.socket.send(codec.encode(_failure(None, refusal)))
                 return
             clients.add(session)
             try:
@@ -171,6 +179,8 @@ class _Session:
             self._outgoing.push(_failure(None, UsageError(f"request {request.id} is still running")))
         elif len(self._running) >= MAX_REQUESTS:
             self._outgoing.push(_failure(request.id, RefusedError(f"{MAX_REQUESTS} requests are running already")))
+        elif request.method == SUBSCRIBE and not _are_names(request.params.get("names", [])):
+            self._outgoing.push(_failure(request.id, UsageError("names is a list of names of events")))
         else:
             scope = self._running[request.id] = trio.CancelScope()
             cancel = self._subscribe(request) if request.method == SUBSCRIBE else None
@@ -180,7 +190,7 @@ class _Session:
         """Listen at once, not when the task runs: what a later request causes is heard for certain."""
         listener = self._event_listener(request)
         names = request.params.get("names")
-        wanted = frozenset(name for name in names if isinstance(name, str)) if isinstance(names, list) else None
+        wanted = None if names is None else frozenset(names)
         cancel = self._bus.subscribe(
             lambda name, data: listener(name, data) if wanted is None or name in wanted else None
         )
@@ -252,6 +262,10 @@ class _Session:
             await self._outgoing.has_room()
             self._outgoing.push_line(line)
         self._outgoing.push(Answer(answer.id, {**answer.result, "items": []}))
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _failure(id: int | None, error: P2pnodeError) -> Failure:

@@ -234,6 +234,7 @@ def test_too_many_clients_are_turned_away_and_the_others_stay(
     monkeypatch.setattr(server, "MAX_CLIENTS", 1)
     first = RawClient(daemon.home)
     second = RawClient(daemon.home, greet=False)
+    assert second.read()["error"]["code"] == "refused"
     assert second.at_end()
     assert ask(first, 1, "echo") == {"id": 1, "result": {}}
     first.close()
@@ -265,6 +266,11 @@ def test_a_subscription_ends_by_cancel(daemon: ControlThread, client: RawClient)
     assert client.read()["error"]["code"] == "cancelled"
     daemon.emit("peer.connected", {})
     assert ask(client, 2, "echo") == {"id": 2, "result": {}}
+
+
+@pytest.mark.parametrize("names", ["peer.connected", [1], {"a": 1}, [["a"]], None])
+def test_names_of_events_are_a_list_of_texts(client: RawClient, names: object) -> None:
+    assert ask(client, 1, "events.subscribe", names=names)["error"]["code"] == "usage"
 
 
 def test_an_event_that_is_not_json_hurts_nobody(

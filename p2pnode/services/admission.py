@@ -168,6 +168,7 @@ class Admission:
         pool = decoded + waited
 
         def work(tx: Tx) -> Batch:
+            _check_held(tx, held.circle)  # it may have been left a moment ago
             admitting = Admitting(tx, held.circle, held.known, now, caps=self._caps, own=False)
             return admitting.admit(pool, self._quarantine, self._on_manifest)
 
@@ -201,6 +202,10 @@ def _decode(data: bytes, circle: CircleId) -> Record | None:
 
 
 def _load(tx: Tx, circle: CircleId) -> CircleSet:
+    _check_held(tx, circle)
+    return CircleSet.load(tx, circle)
+
+
+def _check_held(tx: Tx, circle: CircleId) -> None:
     if circle not in tx.circles():
         raise NotFoundError("this node is not in that circle", hint="see: p2pnode circle list")
-    return CircleSet.load(tx, circle)

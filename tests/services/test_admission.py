@@ -14,7 +14,7 @@ from p2pnode.core.records import encode_signed, make, seq_of
 from p2pnode.errors import NotFoundError, RefusedError
 from p2pnode.ports import Tx
 from p2pnode.services.admission import Admitted, Change
-from tests.support.circles import DAY_S, NOON, SOMEBODY, Circle, Node, key
+from tests.support.circles import DAY_S, NOON, SOMEBODY, Circle, Node, history, key
 
 A, B, C = (key(name) for name in "abc")
 
@@ -87,6 +87,17 @@ async def test_circles_that_we_are_not_in_are_refused() -> None:
     node = Node(Circle())
     with pytest.raises(NotFoundError):
         await node.admit()
+
+
+@pytest.mark.trio
+async def test_what_arrives_for_a_circle_just_left_is_not_stored() -> None:
+    circle = Circle()
+    node = await Node(circle).join()
+    await node.held()
+    await node.store.write(lambda tx: tx.remove_circle(circle.id))
+    with pytest.raises(NotFoundError):
+        await node.admit(circle.vouch(circle.steward, A))
+    assert await node.store.read(lambda tx: tx.records(circle.id)) == []
 
 
 @pytest.mark.trio
@@ -230,29 +241,6 @@ async def test_who_was_not_vouched_for_yet_is_told_so() -> None:
 
 
 # ---------------------------------------------------------------- P1
-
-
-def history(circle: Circle, rng: random.Random) -> list[Record]:
-    """A busy little circle: vouches, ballots changed and contradicted, strangers, early and ancient records."""
-    people = [circle.steward, *(key(f"person {number}") for number in range(7))]
-    records = [circle.charter, circle.vouch(circle.steward, people[1]), circle.vouch(people[1], people[2])]
-    for _ in range(60):
-        author, other = rng.choice(people), rng.choice(people)
-        created = NOON + rng.randrange(-40, 1) * DAY_S
-        counter = rng.randrange(3) if rng.random() < 0.5 else None
-        question = b"question %d" % rng.randrange(5)
-        choice = rng.choice(("approve", "reject", "abstain"))
-        give = rng.random() < 0.8
-        records.append(
-            rng.choice(
-                (
-                    lambda: circle.vouch(author, other, give=give, created=created, counter=counter),  # noqa: B023
-                    lambda: circle.ballot(author, question, choice, created=created, counter=counter),  # noqa: B023
-                    lambda: circle.proposal(author, question, created=created, counter=counter),  # noqa: B023
-                )
-            )()
-        )
-    return records
 
 
 @pytest.mark.trio

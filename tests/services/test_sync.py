@@ -382,9 +382,7 @@ async def test_equal_circles_cost_about_338_bytes(autojump_clock: trio.testing.M
         await trio.sleep(10)
         assert await ann.held() == await bob.held()
         assert await bob.sync.sync_with(ann.peer, circle.id)
-        assert (
-            330 <= hub.links[-1].bytes <= 375
-        )  # 254 of them to introduce each other
+        assert 330 <= hub.links[-1].bytes <= 375  # 254 to introduce each other
 
 
 def test_circle_keys_are_the_protocols() -> None:

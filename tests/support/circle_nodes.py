@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from p2pnode.core.admission import DEFAULT_CAPS, Caps
 from p2pnode.core.ids import PeerId
 from p2pnode.core.keys import KeyPair, pseudonym
 from p2pnode.core.record import Record
@@ -30,8 +31,8 @@ def pseudonym_of(name: str) -> KeyPair:
 class CircleNode(Node):
     """A node on the hub, named by its peer ID."""
 
-    def __init__(self, hub: Hub, name: str, circle: Circle) -> None:
-        super().__init__(circle)
+    def __init__(self, hub: Hub, name: str, circle: Circle, *, caps: Caps = DEFAULT_CAPS) -> None:
+        super().__init__(circle, caps=caps)
         self.network: LoopbackNetwork = hub.node(name)
         self.me = Me(seed(name))
         self.key = pseudonym_of(name)

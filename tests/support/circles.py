@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Callable, Sequence
 
 from p2pnode.core.admission import DEFAULT_CAPS, Caps
@@ -114,3 +115,26 @@ class Node:
         keys = memory.control.keys(b"", None, 10**6) + memory.rest.keys(b"", None, 10**6)
         assert sorted(key_id(key) for key in keys) == [record.id for record in found]
         return found
+
+
+def history(circle: Circle, rng: random.Random) -> list[Record]:
+    """A busy little circle: vouches, ballots changed and contradicted, strangers, early and ancient records."""
+    people = [circle.steward, *(key(f"person {number}") for number in range(7))]
+    records = [circle.charter, circle.vouch(circle.steward, people[1]), circle.vouch(people[1], people[2])]
+    for _ in range(60):
+        author, other = rng.choice(people), rng.choice(people)
+        created = NOON + rng.randrange(-40, 1) * DAY_S
+        counter = rng.randrange(3) if rng.random() < 0.5 else None
+        question = b"question %d" % rng.randrange(5)
+        choice = rng.choice(("approve", "reject", "abstain"))
+        give = rng.random() < 0.8
+        records.append(
+            rng.choice(
+                (
+                    lambda: circle.vouch(author, other, give=give, created=created, counter=counter),  # noqa: B023
+                    lambda: circle.ballot(author, question, choice, created=created, counter=counter),  # noqa: B023
+                    lambda: circle.proposal(author, question, created=created, counter=counter),  # noqa: B023
+                )
+            )()
+        )
+    return records

@@ -1,0 +1,84 @@
+"""The outbox: what was committed is told, again and again until somebody heard it, over restarts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from p2pnode.core.ids import CircleId
+from p2pnode.ports import OutboxItem, Store
+from p2pnode.services.outbox import GOSSIP, PROVIDE, Outbox
+from p2pnode.store.memory import MemoryStore
+from tests.support.loopback import Hub, LoopbackNetwork
+
+KEY = bytes(31) + b"k"
+CIRCLE = CircleId(bytes(31) + b"c")
+DEADLINE_S = 10.0
+
+pytestmark = pytest.mark.trio
+
+
+class Told:
+    """What the outbox handed to gossip."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[CircleId, list[bytes]]] = []
+        self.came = trio.Event()
+
+    async def gossip(self, circle: CircleId, records: list[bytes]) -> None:
+        self.frames.append((circle, records))
+        self.came.set()
+
+
+async def no_circles() -> list[bytes]:
+    return []
+
+
+@asynccontextmanager
+async def running(store: Store, network: LoopbackNetwork, told: Told) -> AsyncIterator[Outbox]:
+    async with trio.open_nursery() as nursery:
+        outbox = Outbox(store, network, lambda: 1000.0, gossip=told.gossip, circle_keys=no_circles)
+        nursery.start_soon(outbox.run)
+        yield outbox
+        nursery.cancel_scope.cancel()
+
+
+async def waiting(store: Store) -> list[OutboxItem]:
+    return await store.read(lambda tx: tx.due_outbox(1e12, 100))
+
+
+async def until_empty(store: Store) -> None:
+    with trio.fail_after(DEADLINE_S):
+        while await waiting(store):  # noqa: ASYNC110  (a store has no event)
+            await trio.sleep(0.01)
+
+
+async def test_gossip_of_one_circle_goes_in_one_frame_and_is_done() -> None:
+    store, told = MemoryStore(lambda: 1000.0), Told()
+    async with trio.open_nursery() as nursery:
+        network = Hub(nursery).node("anna")
+        for record in (b"one", b"two"):
+            await store.write(lambda tx, record=record: tx.enqueue(GOSSIP, CIRCLE + record, 0.0))  # type: ignore[misc]
+        async with running(store, network, told):
+            await until_empty(store)
+        nursery.cancel_scope.cancel()
+    assert told.frames == [(CIRCLE, [b"one", b"two"])]
+
+
+async def test_what_nobody_heard_waits_and_is_told_when_a_peer_comes() -> None:
+    store, told = MemoryStore(lambda: 1000.0), Told()
+    async with trio.open_nursery() as nursery:
+        hub = Hub(nursery)
+        anna, ben = hub.node("anna"), hub.node("ben")
+        await store.write(lambda tx: tx.enqueue(PROVIDE, KEY, 0.0))
+        async with running(store, anna, told):
+            with trio.fail_after(DEADLINE_S):
+                while not any(item.attempts for item in await waiting(store)):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            await anna.connect(ben.addresses()[0])
+            await until_empty(store)
+            assert await ben.find_providers(KEY) == [anna.peer_id]
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,71 @@
+"""Settings: defaults, file, environment, in that order; whatever is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from p2pnode.config import Home, Settings, find_home, load_settings
+from p2pnode.errors import UsageError
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+def test_without_a_file_the_defaults_hold(home: Home) -> None:
+    assert load_settings(home, {}) == Settings()
+
+
+def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(home: Home) -> None:
+    home.config.write_text('quota_bytes = 5\nnetwork = "study"\nlan = false\nbootstrap = ["/ip4/10.0.0.1/tcp/1"]\n')
+    settings = load_settings(
+        home, {"P2PNODE_QUOTA_BYTES": "7", "P2PNODE_LISTEN": "/ip4/127.0.0.1/tcp/0,/ip6/::1/tcp/0"}
+    )
+    assert (settings.quota_bytes, settings.network, settings.lan) == (7, "study", False)
+    assert settings.bootstrap == ("/ip4/10.0.0.1/tcp/1",)
+    assert settings.listen == ("/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("quotabytes = 5", "quotabytes"),
+        ('quota_bytes = "5"', "quota_bytes"),
+        ("quota_bytes = true", "quota_bytes"),
+        ("quota_bytes = -1", "quota_bytes"),
+        ("listen = 5", "listen"),
+        ("listen = [5]", "listen"),
+        ('log_level = "loud"', "log_level"),
+        ('network = "a/b"', "network"),
+        ("this is no TOML", "config.toml"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(home: Home, text: str, named: str) -> None:
+    home.config.write_text(text)
+    with pytest.raises(UsageError, match=named):
+        load_settings(home, {})
+
+
+@pytest.mark.parametrize(("name", "text"), [("P2PNODE_QUOTA_BYTES", "many"), ("P2PNODE_LAN", "perhaps")])
+def test_a_mistake_in_the_environment_is_named(home: Home, name: str, text: str) -> None:
+    with pytest.raises(UsageError, match=name.removeprefix("P2PNODE_").lower()):
+        load_settings(home, {name: text})
+
+
+def test_variables_that_are_no_settings_are_left_alone(home: Home) -> None:
+    assert load_settings(home, {"P2PNODE_HOME": "/x", "P2PNODE_PASSPHRASE": "secret"}) == Settings()
+
+
+def test_the_argument_wins_over_the_environment(tmp_path: Path) -> None:
+    environment = {"P2PNODE_HOME": str(tmp_path / "environment")}
+    assert find_home(str(tmp_path / "argument"), environment).path == tmp_path / "argument"
+    assert find_home(None, environment).path == tmp_path / "environment"
+
+
+def test_without_either_the_platform_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = find_home(None, {}).path
+    assert path.is_absolute()
+    assert "p2pnode" in path.name

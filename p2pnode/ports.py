@@ -339,6 +339,15 @@ class Store(Protocol):
         """A block's bytes, hashed before they are returned; None if not held (or not public). ChangedError if its file changed."""
         ...
 
+    async def read_blocks(
+        self, cids: Sequence[Cid], *, public_only: bool = False, max_bytes: int
+    ) -> list[bytes | None]:
+        """As `read_block`, for the first of `cids`, at least one, until they are `max_bytes` together: one hop for many small ones.
+
+        It stops before a block that cannot be read; the error comes when that one stands first.
+        """
+        ...
+
     async def start_incoming(
         self,
         root: Cid,

@@ -99,14 +99,15 @@ async def _walk(store: Store, swarm: Swarm, walk: SkeletonWalk) -> tuple[Skeleto
         needed = walk.wanted(WALK_BATCH)
         absent = []
         for cid in needed:
-            block = await _held(store, cid)
-            if block is None:
+            held = await _held(store, cid)
+            if held is None:
                 absent.append((cid, INTERIOR_GUESS_BYTES))
             else:
-                feed(cid, block)
+                feed(cid, held)
         swarm.wanted(absent)
         if not needed and not walk.done:
-            feed(*await swarm.blocks.receive())
+            for cid, block in await swarm.blocks.receive():
+                feed(cid, block)
     if walk.visits < SMALL_VISITS:
         return walk.result(), early
     return await trio.to_thread.run_sync(walk.result), early
@@ -156,9 +157,9 @@ async def _receive(
         await put(cid, early.get(cid, b""))
     swarm.wanted((cid, lengths[cid]) for cid in missing)
     while missing:
-        cid, block = await swarm.blocks.receive()
-        if cid in missing:
-            await put(cid, block)
+        for cid, block in await swarm.blocks.receive():
+            if cid in missing:
+                await put(cid, block)
 
 
 def _wanted_file(skeleton: Skeleton, file: SkeletonFile) -> WantedFile:

@@ -18,7 +18,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, PeerError
 from p2pnode.limits import KIB, MIB
 from p2pnode.ports import Stream
-from p2pnode.services.framing import receive_exactly, send_frame
+from p2pnode.services.framing import send_frame
 from p2pnode.services.wants import Wants
 
 MIN_WINDOW_BYTES, MAX_WINDOW_BYTES = 2 * MIB, 16 * MIB
@@ -37,8 +37,15 @@ RETRY_MISSING_S = 30.0
 """Seconds after which an idle provider is asked again for what it lacked: it may be fetching too."""
 HASH_IN_THREAD_BYTES = 256 * KIB
 """Blocks from this size on are hashed in a worker thread; below, the hop costs more than the hash."""
+READ_BYTES = 256 * KIB
+"""Bytes read from the stream at a time: many small answers come in one."""
+HAND_OVER_BYTES = MIB
+"""Verified bytes that are handed over together: a leaf of ours, or many tiny ones."""
 RATE_INTERVAL_S = 0.5
 """Seconds between two measurements of the rate."""
+
+
+Block = tuple[Cid, bytes]
 
 
 class LiedError(PeerError):
@@ -109,7 +116,7 @@ class Asking:
         root: Cid,
         wants: Wants,
         bell: Bell,
-        hand_over: Callable[[Provider, Cid, bytes], Awaitable[None]],
+        hand_over: Callable[[Provider, list[Block]], Awaitable[None]],
         others_wait: Callable[[], bool],
     ) -> None:
         self._provider, self._stream, self._root = provider, stream, root
@@ -117,6 +124,9 @@ class Asking:
         self._others_wait = others_wait
         self._outstanding: deque[tuple[Cid, int]] = deque()
         self._ahead_bytes = 0
+        self._buffer = bytearray()
+        self._verified: list[Block] = []
+        self._verified_bytes = 0
         self._busy = False
 
     @property
@@ -132,13 +142,15 @@ class Asking:
                 if self._outstanding:
                     await self._answer()
                 else:
+                    await self._flush()
                     await self._idle()
         except trio.TooSlowError as error:
             raise NetworkError(f"nothing came for {self._provider.patience_s:.0f} s") from error
         except DecodeError as error:
             raise PeerError(f"a malformed answer: {error.message}") from error
         finally:
-            self._wants.give_back(self._provider, [cid for cid, _ in self._outstanding])
+            lost = [cid for cid, _ in self._verified]  # what was not handed over counts as not come
+            self._wants.give_back(self._provider, [*lost, *(cid for cid, _ in self._outstanding)])
             self._bell.ring()
 
     async def _ask_ahead(self) -> None:
@@ -169,19 +181,20 @@ class Asking:
 
     async def _answer(self) -> None:
         started = trio.current_time()
-        with trio.fail_after(self._provider.patience_s):
-            head = await receive_exactly(self._stream, HEAD_BYTES)
-        status, length = decode_head(head)
+        status, length = decode_head(await self._take(HEAD_BYTES))
         cid = self._outstanding[0][0]
         if status is Status.HAVE:
-            block = await self._receive_block(length)
+            block = await self._take(length)
             self._provider.answered(trio.current_time() - started, length)
             if not await _matches(cid, block):
+                await self._flush()
                 raise LiedError(f"{len(block)} bytes that are not block {cid}")
             self._provider.failures = 0
             self._next()
-            if self._wants.came(cid):
-                await self._hand_over(self._provider, cid, block)
+            self._verified.append((cid, block))
+            self._verified_bytes += length
+            if self._verified_bytes >= HAND_OVER_BYTES:
+                await self._flush()
             return
         self._next()
         if status is Status.MISSING:
@@ -194,16 +207,27 @@ class Asking:
     def _next(self) -> None:
         self._ahead_bytes -= self._outstanding.popleft()[1]
 
-    async def _receive_block(self, length: int) -> bytes:
-        block = bytearray()
-        with trio.fail_after(self._provider.patience_s + length / MIN_RATE_BYTES_S):
-            while len(block) < length:
-                with trio.fail_after(self._provider.patience_s):
-                    part = await self._stream.receive_some(length - len(block))
-                if not part:
-                    raise NetworkError("the provider ended its stream in the middle of a block")
-                block += part
-        return bytes(block)
+    async def _flush(self) -> None:
+        """Hand over what was verified and had not come from another provider meanwhile."""
+        blocks = [block for block in self._verified if self._wants.came(block[0])]
+        self._verified, self._verified_bytes = [], 0
+        if blocks:
+            await self._hand_over(self._provider, blocks)
+
+    async def _take(self, count: int) -> bytes:
+        """Exactly `count` bytes. Only when they are not here yet does it wait, with nothing verified left in hand."""
+        if len(self._buffer) < count:
+            await self._flush()
+            with trio.fail_after(self._provider.patience_s + count / MIN_RATE_BYTES_S):
+                while len(self._buffer) < count:
+                    with trio.fail_after(self._provider.patience_s):
+                        part = await self._stream.receive_some(max(READ_BYTES, count - len(self._buffer)))
+                    if not part:
+                        raise NetworkError("the provider ended its stream in the middle of an answer")
+                    self._buffer += part
+        taken = bytes(memoryview(self._buffer)[:count])
+        del self._buffer[:count]
+        return taken
 
 
 async def _matches(cid: Cid, block: bytes) -> bool:

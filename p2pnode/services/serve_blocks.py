@@ -1,18 +1,20 @@
 """Answering `/p2pnode/fetch/1`: blocks of public contents to whoever asks, in bounded memory, at the asker's pace.
 
-One task a stream reads ahead by one block while the last one is being sent. It holds no state about who has what: what is asked by
+One task a stream reads ahead by one batch while the last one is being sent. It holds no state about who has what: what is asked by
 CID is looked up, hashed by the store, and sent; what is not held or not public is `missing`, and the two look alike.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 
 import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.fetch_messages import MAX_REQUEST_BYTES, PROTOCOL, Status, decode_request, encode_head
-from p2pnode.errors import DecodeError, PeerError, StoreError
+from p2pnode.errors import DecodeError, PeerError, StoreError, TimedOutError
+from p2pnode.limits import MIB
 from p2pnode.ports import Network, Store, Stream
 from p2pnode.services.framing import receive_frame
 
@@ -20,12 +22,14 @@ log = logging.getLogger("p2pnode.serve")
 
 STREAMS_PER_PEER = 4
 """A peer that fetches several works asks on as many streams; more is greed."""
-MAX_BUFFERED_BLOCKS = 48
-"""Blocks in memory for all askers together, two a stream: 48 MiB of our leaves, twice that of the largest blocks there are."""
+BATCH_BYTES = MIB
+"""Bytes of blocks that are read and sent together: a leaf of ours, or some hundred tiny ones in one hop."""
+MAX_BUFFERED_BATCHES = 48
+"""Batches in memory for all askers together, two a stream: 48 MiB of our leaves, three times that of the largest blocks there are."""
 BUSY_AFTER_S = 5.0
 """An asker that finds no free buffer for so long is told `busy` and comes back later."""
 SEND_TIMEOUT_S = 60.0
-"""Seconds for one block to be taken: 35 KB/s for the largest; slower readers cost more than they get."""
+"""Seconds for one batch to be taken: 52 KB/s for the largest; slower readers cost more than they get."""
 IDLE_TIMEOUT_S = 300.0
 """Seconds without a request before a stream is closed: providers keep long-lived streams, but not for ever."""
 
@@ -35,9 +39,9 @@ class ServeBlocks:
 
     def __init__(self, network: Network, store: Store) -> None:
         self._network, self._store = network, store
-        self._buffers = trio.Semaphore(MAX_BUFFERED_BLOCKS)
+        self._buffers = trio.Semaphore(MAX_BUFFERED_BATCHES)
         self.sent_bytes = 0
-        """Bytes of blocks sent since the start."""
+        """Bytes of answers sent since the start."""
 
     def start(self) -> None:
         """Answer from now on."""
@@ -57,49 +61,50 @@ class ServeBlocks:
             await self._answer(stream, request.cids)
 
     async def _answer(self, stream: Stream, cids: tuple[Cid, ...]) -> None:
-        """Read one block ahead of the one that is being sent."""
+        """Read ahead of what is being sent, by one batch."""
         failure: list[Exception] = []
-        ready, blocks = trio.open_memory_channel[tuple[Status, bytes, bool]](0)
+        ready, batches = trio.open_memory_channel[tuple[bytes, bool]](0)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._look_up, cids, ready)
             try:
-                async with blocks:
-                    async for status, block, buffered in blocks:
-                        await self._send(stream, status, block, buffered)
+                async with batches:
+                    async for batch, buffered in batches:
+                        await self._send(stream, batch, buffered)
             except Exception as error:  # raised again below: out of a nursery it would come as a group
                 failure.append(error)
             nursery.cancel_scope.cancel()
         if failure:
             raise failure[0]
 
-    async def _look_up(self, cids: tuple[Cid, ...], ready: trio.MemorySendChannel[tuple[Status, bytes, bool]]) -> None:
+    async def _look_up(self, cids: tuple[Cid, ...], ready: trio.MemorySendChannel[tuple[bytes, bool]]) -> None:
         async with ready:
-            for cid in cids:
+            while cids:
                 if not await self._take_buffer():
-                    await ready.send((Status.BUSY, b"", False))
-                    continue
+                    await ready.send((encode_head(Status.BUSY, 0) * len(cids), False))
+                    return
                 handed_over = False
                 try:
-                    block = await self._read(cid)
-                    await ready.send((Status.MISSING if block is None else Status.HAVE, block or b"", True))
+                    blocks = await self._read(cids)
+                    cids = cids[len(blocks) :]
+                    await ready.send((b"".join(_answer_parts(blocks)), True))
                     handed_over = True
                 finally:
                     if not handed_over:
                         self._buffers.release()
 
-    async def _read(self, cid: Cid) -> bytes | None:
-        """None too when the file under it changed or cannot be read: the store tells the user, a peer learns only `missing`."""
+    async def _read(self, cids: tuple[Cid, ...]) -> list[bytes | None]:
+        """A block whose file changed or cannot be read is None too: the store tells the user, a peer learns only `missing`."""
         try:
-            return await self._store.read_block(cid, public_only=True)
-        except StoreError as error:
-            log.info("block %s cannot be served: %s", cid, error)
-            return None
+            return await self._store.read_blocks(cids, public_only=True, max_bytes=BATCH_BYTES)
+        except (StoreError, TimedOutError) as error:
+            log.info("block %s cannot be served: %s", cids[0], error)
+            return [None]
 
-    async def _send(self, stream: Stream, status: Status, block: bytes, buffered: bool) -> None:
+    async def _send(self, stream: Stream, batch: bytes, buffered: bool) -> None:
         try:
             with trio.fail_after(SEND_TIMEOUT_S):
-                await stream.send_all(encode_head(status, len(block)) + block)
-            self.sent_bytes += len(block)
+                await stream.send_all(batch)
+            self.sent_bytes += len(batch)
         finally:
             if buffered:
                 self._buffers.release()
@@ -109,3 +114,10 @@ class ServeBlocks:
             await self._buffers.acquire()
             return True
         return False
+
+
+def _answer_parts(blocks: list[bytes | None]) -> Iterator[bytes]:
+    for block in blocks:
+        yield encode_head(Status.MISSING if block is None else Status.HAVE, len(block or b""))
+        if block:
+            yield block

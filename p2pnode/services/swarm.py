@@ -17,7 +17,7 @@ from p2pnode.core.fetch_messages import PROTOCOL
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, P2pnodeError, PeerError
 from p2pnode.ports import Network
-from p2pnode.services.provider import Asking, Bell, LiedError, Provider, ReplacedError
+from p2pnode.services.provider import Asking, Bell, Block, LiedError, Provider, ReplacedError
 from p2pnode.services.transfer import Transfer
 from p2pnode.services.wants import Wants
 
@@ -37,21 +37,21 @@ FIRST_FIND_PAUSE_S = 5.0
 """Seconds after the first look for more, doubled each time while nobody answers."""
 OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 1.0
-READY_BLOCKS = 4
-"""Verified blocks that wait to be written, of all providers together: a slow disk slows the asking."""
+READY_BATCHES = 4
+"""Batches of verified blocks that wait to be written, of all providers together: a slow disk slows the asking."""
 LIE_POINTS, MISBEHAVIOUR_POINTS = 50, 25
 """Penalties: a second lie bans; malformed answers need four."""
 
 
 class Swarm:
-    """`async for` over `blocks` gives (cid, verified bytes), each once. `wanted` asks for more of them."""
+    """`blocks` gives lists of (cid, verified bytes), each block once. `wanted` asks for more of them."""
 
     def __init__(self, network: Network, root: Cid, transfer: Transfer, find_more: FindMore | None) -> None:
         self._network, self._root, self._transfer, self._find_more = network, root, transfer, find_more
         self._wants = Wants()
         self._bell = Bell()
         self._lonely = Bell()
-        self._ready, self.blocks = trio.open_memory_channel[tuple[Cid, bytes]](READY_BLOCKS)
+        self._ready, self.blocks = trio.open_memory_channel[list[Block]](READY_BATCHES)
         self._known: dict[PeerId, Provider] = {}
         self._liars: set[PeerId] = set()
         self._backlog: deque[Provider] = deque()
@@ -68,7 +68,7 @@ class Swarm:
         """Until cancelled."""
         async with trio.open_nursery() as nursery:
             self._add(nursery, providers)
-            nursery.start_soon(self._keep_finding, nursery)
+            nursery.start_soon(self._keep_finding, nursery, list(providers))
 
     def _add(self, nursery: trio.Nursery, peers: Iterable[PeerId]) -> None:
         for peer in peers:
@@ -80,10 +80,12 @@ class Swarm:
             self._tried += 1
             nursery.start_soon(self._try, nursery, self._backlog.popleft())
 
-    async def _keep_finding(self, nursery: trio.Nursery) -> None:
-        while self._find_more is not None:
+    async def _keep_finding(self, nursery: trio.Nursery, first: list[PeerId]) -> None:
+        """Look for more again and again; who was given up is tried again too."""
+        while True:
             try:
-                self._add(nursery, await self._find_more())
+                found = [] if self._find_more is None else await self._find_more()
+                self._add(nursery, [*first, *found])
             except P2pnodeError as error:
                 self._last_problem = f"looking for more failed: {error.message}"
             pause_s = LONGEST_PAUSE_S if self._open else self._find_pause_s
@@ -92,7 +94,6 @@ class Swarm:
             with trio.move_on_after(pause_s):
                 await self._lonely.wait()
                 await trio.sleep(FIRST_FIND_PAUSE_S)  # the last one went just now: who went may come back by itself
-        self._report(None)
 
     async def _try(self, nursery: trio.Nursery, provider: Provider) -> None:
         """One provider until it lies or fails too often. Then its place is free for the next."""
@@ -134,9 +135,9 @@ class Swarm:
             if not self._open:
                 self._lonely.ring()
 
-    async def _hand_over(self, provider: Provider, cid: Cid, block: bytes) -> None:
+    async def _hand_over(self, provider: Provider, blocks: list[Block]) -> None:
         self._transfer.used_providers.add(provider.peer)
-        await self._ready.send((cid, block))
+        await self._ready.send(blocks)
 
     def _problem(self, provider: Provider, words: str) -> None:
         log.info("provider %s of %s: %s", provider.peer, self._root, words)

@@ -1,4 +1,4 @@
-"""Reading one block: from its row, or from one of the places in files where it lies; hashed before anybody sees it.
+"""Reading blocks: each from its row, or from one of the places in files where it lies; hashed before anybody sees it.
 
 A file that was published in place belongs to its user and may change, shrink or vanish at any moment. So bytes are read into a buffer
 of our own and that buffer is hashed: wrong bytes are never returned. Never maps a file, never follows a link at its end.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from p2pnode.core.cid import Cid
@@ -47,6 +47,11 @@ class Found:
 
     row: bytes | None = None
     places: tuple[Place, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the block, 0 if it is not held."""
+        return len(self.row) if self.row is not None else sum(place.length for place in self.places[:1])
 
 
 def find_block(connection: sqlite3.Connection, cid: Cid, library: str, *, public_only: bool) -> Found:
@@ -102,16 +107,37 @@ def read_place(place: Place) -> bytes:
         os.close(descriptor)
 
 
-async def read_block(
-    engine: Engine, library: str, cid: Cid, *, public_only: bool, read: Callable[[Place], bytes] = read_place
-) -> bytes | None:
-    """ports.Store.read_block. Looks twice: a fetch that finishes in between renames its files."""
+async def read_blocks(
+    engine: Engine,
+    library: str,
+    cids: Sequence[Cid],
+    *,
+    public_only: bool,
+    max_bytes: int,
+    read: Callable[[Place], bytes] = read_place,
+) -> list[bytes | None]:
+    """ports.Store.read_blocks. Looks twice: a fetch that finishes in between renames its files."""
 
-    def find(connection: sqlite3.Connection) -> Found:
-        return find_block(connection, cid, library, public_only=public_only)
+    def find(connection: sqlite3.Connection) -> list[tuple[Cid, Found]]:
+        found: list[tuple[Cid, Found]] = []
+        size = 0
+        for cid in cids:
+            found.append((cid, find_block(connection, cid, library, public_only=public_only)))
+            size += found[-1][1].size
+            if size >= max_bytes:
+                break
+        return found
 
-    def then(found: Found) -> bytes | None:
-        return verified(cid, found, read)
+    def then(found: list[tuple[Cid, Found]]) -> list[bytes | None]:
+        blocks: list[bytes | None] = []
+        for cid, where in found:
+            try:
+                blocks.append(verified(cid, where, read))
+            except StoreError:
+                if not blocks:
+                    raise
+                break
+        return blocks
 
     try:
         return await engine.look_up(find, then, deadline_s=READ_DEADLINE_S)

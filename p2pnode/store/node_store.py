@@ -17,7 +17,7 @@ from p2pnode.errors import P2pnodeError
 from p2pnode.ports import Content, Incoming, Place, Tx, WallClock, WantedFile
 from p2pnode.store import arrivals, recovery
 from p2pnode.store.addresses import PeerAddresses
-from p2pnode.store.blocks import read_block, read_place
+from p2pnode.store.blocks import read_blocks, read_place
 from p2pnode.store.database import Engine
 from p2pnode.store.incoming import Plan, StoreIncoming
 from p2pnode.store.library import FileArea
@@ -62,7 +62,13 @@ class NodeStore:
         return await self.engine.read(lambda connection: work(self._tx(connection)))
 
     async def read_block(self, cid: Cid, *, public_only: bool = False) -> bytes | None:
-        return await read_block(self.engine, self._area.root, cid, public_only=public_only, read=self._read_from)
+        return (await self.read_blocks([cid], public_only=public_only, max_bytes=1))[0]
+
+    async def read_blocks(
+        self, cids: Sequence[Cid], *, public_only: bool = False, max_bytes: int
+    ) -> list[bytes | None]:
+        area, read = self._area.root, self._read_from
+        return await read_blocks(self.engine, area, cids, public_only=public_only, max_bytes=max_bytes, read=read)
 
     async def start_incoming(
         self,

@@ -20,7 +20,7 @@ from p2pnode.core.skeleton import MAX_DEPTH
 from p2pnode.errors import DecodeError, NetworkError, RefusedError
 from p2pnode.ports import Content, Stream
 from p2pnode.services.fetch import fetch
-from p2pnode.services.framing import receive_frame, send_frame
+from p2pnode.services.framing import receive_exactly, receive_frame, send_frame
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.transfer import Transfer
 from p2pnode.store.memory import ROOT, MemoryStore
@@ -407,8 +407,7 @@ async def test_private_content_looks_like_no_content(autojump_clock: MockClock, 
     await world.provider("one", dag, public=False)
     stream = await world.network.open_stream(PeerId("one"), PROTOCOL)
     await send_frame(stream, encode_request(dag.root, [dag.root, Cid.of(RAW, b"unheard of")]))
-    assert await stream.receive_some(10) == bytes([Status.MISSING, 0, 0, 0, 0])
-    assert await stream.receive_some(10) == bytes([Status.MISSING, 0, 0, 0, 0])
+    assert await receive_exactly(stream, 10) == 2 * bytes([Status.MISSING, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("request_bytes", [b"", b"\x80", b"junk", b"\x82"])

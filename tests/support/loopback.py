@@ -174,7 +174,9 @@ class LoopbackNetwork:
         self._handlers[protocol] = handle
 
     async def provide(self, key: bytes) -> int:
-        self._hub.providers.setdefault(key, []).append(self._id)
+        held = self._hub.providers.setdefault(key, [])
+        if self._id not in held:
+            held.append(self._id)
         await trio.lowlevel.checkpoint()
         return len(self._connected)
 

@@ -22,6 +22,8 @@ STAGGER_S = 0.15
 """Head start of an address over the next one: RFC 8305 recommends 0.25 s, on a LAN less will do."""
 MAX_DIALS = 32
 """Dials in flight: each is a socket, a handshake and a few ms of CPU."""
+MAX_RESOLVED = 8
+"""Addresses tried of one name."""
 
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("dials")
 
@@ -40,7 +42,7 @@ async def dial(swarm: Any, peer: ID, addresses: Sequence[str], *, timeout_s: flo
             async def attempt(address: str, failed: trio.Event) -> None:
                 try:
                     async with _dials():
-                        await swarm._dial_addr_single_attempt(Multiaddr(address), peer)
+                        await _connect(swarm, address, peer)
                     winner.append(address)
                     nursery.cancel_scope.cancel()
                 except Exception as error:
@@ -57,6 +59,26 @@ async def dial(swarm: Any, peer: ID, addresses: Sequence[str], *, timeout_s: flo
     for address in ordered:
         failures.setdefault(address, f"no answer within {timeout_s:g} s from {address}")
     raise NetworkError("; ".join(failures[address] for address in ordered))
+
+
+async def _connect(swarm: Any, address: str, peer: ID) -> None:
+    """Names are resolved as everything on this machine resolves them; libp2p asks DNS servers itself and knows no hosts file."""
+    resolved = [address] if address.startswith("/ip") else await _resolve(address)
+    for number, where in enumerate(resolved, start=1):
+        try:
+            await swarm._dial_addr_single_attempt(Multiaddr(where), peer)
+            break
+        except Exception:
+            if number == len(resolved):
+                raise
+
+
+async def _resolve(address: str) -> list[str]:
+    _, kind, name, _, port = address.split("/")
+    family = {"dns4": socket.AF_INET, "dns6": socket.AF_INET6}.get(kind, socket.AF_UNSPEC)
+    found = await trio.socket.getaddrinfo(name, int(port), family=family, type=socket.SOCK_STREAM)
+    hosts = dict.fromkeys((entry[0], entry[4][0]) for entry in found[:MAX_RESOLVED])
+    return [f"/{'ip6' if kind == socket.AF_INET6 else 'ip4'}/{host}/tcp/{port}" for kind, host in hosts]
 
 
 def _dials() -> trio.CapacityLimiter:

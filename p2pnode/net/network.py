@@ -17,7 +17,6 @@ from p2pnode.errors import NetworkError, P2pnodeError, UsageError
 from p2pnode.net import dht, identify
 from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
 from p2pnode.net.bans import Ban, Bans
-from p2pnode.net.dial import dial
 from p2pnode.net.failures import say_failed
 from p2pnode.net.gossip import Gossip
 from p2pnode.net.host import build_host, close_host, listen_on, run_host
@@ -25,12 +24,15 @@ from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.peers import Peers
+from p2pnode.net.reach import Reach
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.ports import AddressBook, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
 
 log = logging.getLogger("p2pnode.net")
 
 PING_PROTOCOL, PING_BYTES = "/ipfs/ping/1.0.0", 32
+PING_STREAM_S = 300.0
+"""A ping stream lives this long, then the other side opens another."""
 IDENTIFY_S = 5.0
 """For a new peer's introduction; after that it counts as connected without one."""
 LAN_POLITENESS_S = 2.0
@@ -65,8 +67,6 @@ class Libp2pNetwork:
         self._clock = clock
         self._id = peer_id(host.get_id())
         self._kad_protocol = dht.protocol_of(network)
-        self._dialling: dict[PeerId, trio.Event] = {}
-        self._greeting: set[PeerId] = set()
         self._lan_dials = 0
         self._keeper: Keeper | None = None
         self._serving: dict[str, dict[PeerId, int]] = {}
@@ -74,6 +74,7 @@ class Libp2pNetwork:
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
         self.gossip = Gossip(host)
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
+        self._reach = Reach(self._swarm, self.peers_table, book, self._is_banned, self.dht.find_addresses)
         # after gossip's notifee, so that its stream is on its way when services hear of a peer
         self._swarm.register_notifee(self.peers_table)
         self.serve(identify.PROTOCOL, self._introduce_ourselves)
@@ -82,7 +83,7 @@ class Libp2pNetwork:
 
     def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
         """What goes on in the background, once we listen. `lan_name` None: nothing on the LAN."""
-        self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._ensure_connected)
+        self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._reach.connect)
         self._nursery.start_soon(self._for_ever, self._keeper.run)
         self._nursery.start_soon(self._for_ever, self.dht.run)
         if lan_name is not None:
@@ -118,7 +119,7 @@ class Libp2pNetwork:
         peer, where = split_address(address)
         if peer == self._id:
             raise UsageError("that is the address of this very node", hint="give the address of another one")
-        await self._ensure_connected(peer, [where])
+        await self._reach.connect(peer, [where])
         return peer
 
     async def disconnect(self, peer: PeerId) -> None:
@@ -190,6 +191,9 @@ class Libp2pNetwork:
             await self._contained(work)
             await trio.sleep(RESTART_S)
 
+    def _is_banned(self, peer: PeerId) -> bool:
+        return self.bans.is_banned(peer, self._clock())
+
     def _own_addresses(self) -> list[str]:
         bound = [str(address) for listener in self._swarm.listeners.values() for address in listener.get_addrs()]
         return without_wildcards(bound)
@@ -206,7 +210,7 @@ class Libp2pNetwork:
             raise UsageError("a node opens no stream to itself")
         try:
             with trio.fail_after(timeout_s):
-                await self._ensure_connected(peer, hints)
+                await self._reach.connect(peer, hints)
                 raw = await self._host.new_stream(to_id(peer), [protocol])
         except trio.TooSlowError as error:
             raise NetworkError(f"{peer} does not answer within {timeout_s:g} s") from error
@@ -216,45 +220,6 @@ class Libp2pNetwork:
             log.debug("opening %s to %s: %r", protocol, peer, error)
             raise NetworkError(f"{peer} does not speak {protocol}, or hung up") from error
         return Libp2pStream(raw, peer, self._nursery)
-
-    async def _ensure_connected(self, peer: PeerId, hints: Sequence[str]) -> None:
-        """Dial unless connected: by the hints, then by address book and, when those fail, DHT. One dial per peer at a time."""
-        while peer in self._dialling:
-            await self._dialling[peer].wait()
-        if self.peers_table.is_connected(peer):
-            return
-        if self.bans.is_banned(peer, self._clock()):
-            raise NetworkError(f"{peer} is banned for a while")
-        done = self._dialling[peer] = trio.Event()
-        try:
-            await self._dial_by_all_means(peer, usable(hints))
-        finally:
-            del self._dialling[peer]
-            done.set()
-
-    async def _dial_by_all_means(self, peer: PeerId, hints: list[str]) -> None:
-        known = list(dict.fromkeys([*hints, *usable(await self._book.addresses(peer))]))
-        failure: NetworkError | None = None
-        if known:
-            try:
-                return await self._dial(peer, known)
-            except NetworkError as error:
-                failure = error
-        if not hints:  # somebody who names an address wants to hear about that one
-            told = [address for address in await self._ask_dht(peer) if address not in known]
-            if told:
-                return await self._dial(peer, told)
-        raise failure or NetworkError(f"no address of {peer} is known", hint="connect to it by an address first")
-
-    async def _ask_dht(self, peer: PeerId) -> list[str]:
-        with trio.move_on_after(5.0):
-            return usable(await self.dht.find_addresses(peer))
-        return []
-
-    async def _dial(self, peer: PeerId, addresses: list[str]) -> None:
-        address = await dial(self._swarm, to_id(peer), addresses)
-        self.peers_table.dialled(peer, address)
-        await self._book.remember(peer, [address], answered=True)
 
     async def _greet(self, peer: PeerId) -> None:
         """A peer's first connection: hear who it is, then tell everybody."""
@@ -296,7 +261,7 @@ class Libp2pNetwork:
         try:
             if self._id > peer:
                 await trio.sleep(LAN_POLITENESS_S)
-            await self._ensure_connected(peer, addresses)
+            await self._reach.connect(peer, addresses)
         except P2pnodeError as error:
             log.info("a node on the local network cannot be reached: %s", error.message)
         finally:
@@ -304,8 +269,9 @@ class Libp2pNetwork:
 
 
 async def _serve_ping(stream: Stream) -> None:
-    while data := await stream.receive_some(PING_BYTES):
-        await stream.send_all(data)
+    with trio.move_on_after(PING_STREAM_S):
+        while data := await stream.receive_some(PING_BYTES):
+            await stream.send_all(data)
 
 
 @asynccontextmanager

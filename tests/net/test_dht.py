@@ -55,7 +55,7 @@ async def test_a_peer_is_found_by_its_id_alone() -> None:
         await until(lambda: len(nodes[0].dht.table) >= 3, deadline_s=30)
         last = nodes[4].peer_id
         nodes[0].dht.table.remove(last)
-        nodes[0]._book = NodeNet(1).book
+        nodes[0]._reach._book = NodeNet(1).book
         assert await round_trip(nodes[0], last) == b"hello"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,10 @@ def test_defect_and_mend(name: str, outcomes: dict[str, dict[str, Any]]) -> None
 
 def test_every_scenario_is_judged(outcomes: dict[str, dict[str, Any]]) -> None:
     assert set(outcomes["stock"]) == set(outcomes["ours"]) == set(OUTCOMES)
+
+
+def test_the_mends_are_for_this_version() -> None:
+    assert version("libp2p") == "0.8.1"
 
 
 def test_every_mend_names_its_defect() -> None:

@@ -136,6 +136,36 @@ async def test_one_good_address_among_dead_ones_is_enough() -> None:
             assert await round_trip(a, b.peer_id) == b"hello"
 
 
+async def test_names_are_resolved_as_the_machine_does() -> None:
+    async with networks(2) as (a, b):
+        port = b.addresses()[0].split("/")[4]
+        await a.connect(f"/dns4/localhost/tcp/{port}/p2p/{b.peer_id}")
+        assert await round_trip(a, b.peer_id) == b"hello"
+
+
+async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with networks(2) as (a, b):
+        monkeypatch.setattr(trio.socket, "getaddrinfo", unknown)
+        with pytest.raises(NetworkError, match="the name in /dns4/nowhere/tcp/1 cannot be resolved"):
+            await a.connect(f"/dns4/nowhere/tcp/1/p2p/{b.peer_id}")
+
+
+async def test_ipv6() -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        pytest.skip(f"no IPv6 here: {error}")
+    async with NodeNet(1, listen=("/ip6/::1/tcp/0",)).open() as a, NodeNet(2, listen=("/ip6/::1/tcp/0",)).open() as b:
+        b.serve(ECHO, echo)
+        await link(a, b)
+        assert a.addresses()[0].startswith("/ip6/::1/tcp/")
+        assert await round_trip(a, b.peer_id) == b"hello"
+
+
 async def test_many_who_want_one_peer_share_a_dial() -> None:
     async with networks(2) as (a, b):
         await a._book.remember(b.peer_id, b.addresses(), answered=False)

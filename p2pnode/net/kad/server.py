@@ -45,7 +45,11 @@ class KadServer:
                 request = decode(data)
             except DecodeError as error:
                 raise PeerError(error.message) from error
-            await stream.send_all(encode(await self._answer(stream.peer, request)))
+            answer = encode(await self._answer(stream.peer, request))
+            with trio.move_on_after(IDLE_S) as patience:
+                await stream.send_all(answer)
+            if patience.cancelled_caught:
+                raise PeerError("the peer does not read its answer")
 
     async def _answer(self, sender: PeerId, request: KadMessage) -> KadMessage:
         if request.kind == "PING":

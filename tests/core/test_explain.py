@@ -31,6 +31,8 @@ def lively(seed: int = 1, people: int = 14) -> tuple[Circle, QuestionId]:
     for by in everyone:
         circle.vouches(by, rng.sample(everyone, 3))
     question = circle.propose(3, base=bytes(range(32)))
+    circle.propose(5, base=bytes(range(32)), reason="me too")
+    circle.propose(6, base=bytes(range(32)), reason="and me")
     flag = circle.propose(4, "flag", patch={"complaint": "corrupt", "more": {"deep": (1, b"\x01")}})
     for by in [*everyone, "stranger"]:
         for asked in (question, flag):
@@ -147,6 +149,10 @@ def test_the_bytes_are_json_and_numbers_add_up() -> None:
     assert whys.count("not_a_member") == told["cast"]["outside"]
     assert len(whys) == sum(told["cast"].values())
     assert all(len(ballot["records"]) == (2 if ballot["choice"] == "void" else 1) for ballot in told["ballots"])
+
+
+def test_the_byte_form_is_written_down() -> None:
+    assert explain.canonical({"b": [1, True], "a": "é"}) == '{"a":"é","b":[1,true]}'.encode()
 
 
 def test_bytes_in_a_patch_are_written_as_hexadecimal() -> None:

@@ -61,6 +61,18 @@ def test_ballots_make_way_for_one_another() -> None:
         assert len(counted(vouches, [0, 1], 3, voters)) == reference_flow(vouches, [0, 1], 3, set(voters))
 
 
+def test_a_network_answers_the_next_question_as_if_it_were_the_first() -> None:
+    rng = random.Random(5)
+    for _ in range(100):
+        size = rng.randint(12, 30)
+        graph = FlowGraph([sorted(set(rng.sample(range(size), rng.randint(0, 4))) - {key}) for key in range(size)])
+        shared = graph.for_stewards([0, 1], 3)
+        for _ in range(3):
+            voters = rng.sample(range(size), rng.randint(2, size))
+            fresh = graph.for_stewards([0, 1], 3).counted(voters, Budget(PLENTY))
+            assert shared.counted(voters, Budget(PLENTY)) == fresh
+
+
 @settings(max_examples=150, deadline=None)
 @given(questions(), st.data())
 def test_b_bad_keys_raise_no_flow_by_more_than_b_times_k(

@@ -73,6 +73,15 @@ def test_a_network_answers_the_next_question_as_if_it_were_the_first() -> None:
             assert shared.counted(voters, Budget(PLENTY)) == fresh
 
 
+def test_who_found_no_room_in_one_question_may_find_it_in_the_next() -> None:
+    """Key 21 is behind key 20, to which one vouch leads; the rest is a dense crowd, so that nothing is measured anew in between."""
+    crowd = [[other for other in range(20) if other != key] for key in range(20)]
+    crowd[5].append(20)
+    network = FlowGraph([*crowd, [21], []]).for_stewards([0], 3)
+    assert network.counted([20, 21], Budget(PLENTY)) == [20]
+    assert network.counted([21, 20], Budget(PLENTY)) == [21]
+
+
 @settings(max_examples=150, deadline=None)
 @given(questions(), st.data())
 def test_b_bad_keys_raise_no_flow_by_more_than_b_times_k(

@@ -37,6 +37,8 @@ from p2pnode.store.sqlite import open_store
 
 log = logging.getLogger("p2pnode.daemon")
 
+PRIVATE_UMASK = 0o077
+"""The home is its owner's alone, whatever the shell's umask is: it holds keys, searches and what was read."""
 EVERY_INTERFACE = "/ip4/0.0.0.0/tcp/0"
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -69,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home = find_home(options.home)
         settings = _settings(home, options)
         _start_logging(settings)
+        os.umask(PRIVATE_UMASK)
         lock = DaemonLock.acquire(home)
         try:
             trio.run(_run, home, settings)

@@ -216,7 +216,8 @@ class Transfers:
                 await self._remember(transfer)
                 running.content = await self._fetch(transfer, work)
                 await self._keep(transfer.root, work)
-                transfer.say("done", f"complete, from {len(transfer.used_providers)} providers")
+                count = len(transfer.used_providers)
+                transfer.say("done", f"complete, from {count} provider{'' if count == 1 else 's'}")
                 self._emit("work.fetched", {"work": transfer.work, "cid": str(transfer.root), "title": transfer.title})
             if running.scope.cancelled_caught:
                 await self._forget(transfer)

@@ -19,6 +19,8 @@ from p2pnode.errors import NoDaemonError, RefusedError
 LOOPBACK = "127.0.0.1"
 CONNECT_TIMEOUT_S = 5.0
 """A daemon on this machine accepts in milliseconds; one that does not within this is hung."""
+SHORT_FOLDER_PREFIX = "p2pnode-"
+"""Of the folder that a socket gets elsewhere when the home's own path is too long for one."""
 MAX_CONTROL_BYTES = 8192
 """Bytes of run/control that are read: longer than any path."""
 _CREDENTIALS = struct.Struct("3i")
@@ -61,12 +63,25 @@ def read_endpoint(home: Home) -> Endpoint:
         raise NoDaemonError(f"{home.control} cannot be read: {error.strerror}") from None
     kind, _, rest = line.partition(b" ")
     if kind == b"unix" and rest:
-        return UnixEndpoint(os.fsdecode(rest))
+        return _own_place(home, os.fsdecode(rest))
     if kind == b"tcp":
         port, _, token = rest.decode("ascii", "replace").partition(" ")
         if port.isdecimal() and 0 < int(port) < 65536 and token:
             return TcpEndpoint(int(port), token)
     raise NoDaemonError(f"{home.control} does not say where the daemon is", hint="start it again: p2pnode daemon")
+
+
+def _own_place(home: Home, path: str) -> UnixEndpoint:
+    """The socket's place, if it can be this home's: a copied home still names the socket of the one it was copied from."""
+    folder = os.path.dirname(path)
+    if not os.path.basename(folder).startswith(SHORT_FOLDER_PREFIX):
+        try:
+            own = os.path.samefile(folder, home.run)
+        except OSError:
+            own = False
+        if not own:
+            raise NoDaemonError(f"no daemon runs at {home.path}")
+    return UnixEndpoint(path)
 
 
 def connect(home: Home) -> tuple[socket.socket, Endpoint]:

@@ -16,16 +16,23 @@ from pathlib import Path
 from typing import Literal
 
 from p2pnode.config import Home
-from p2pnode.control.endpoint import LOOPBACK, Endpoint, TcpEndpoint, UnixEndpoint, read_endpoint
+from p2pnode.control.endpoint import (
+    LOOPBACK,
+    SHORT_FOLDER_PREFIX,
+    Endpoint,
+    TcpEndpoint,
+    UnixEndpoint,
+    connect,
+    read_endpoint,
+)
 from p2pnode.control.lock import make_private_folder
-from p2pnode.errors import P2pnodeError, StoreError
+from p2pnode.errors import NoDaemonError, P2pnodeError, StoreError
 
 Transport = Literal["unix", "tcp"]
 
 MAX_SOCKET_PATH_BYTES = 100
 """A Unix socket's path fits 104 bytes on macOS and 108 on Linux, with a zero at its end."""
 SOCKET_NAME = "control.sock"
-SHORT_FOLDER_PREFIX = "p2pnode-"
 BACKLOG = 64
 TOKEN_BYTES = 32
 
@@ -123,14 +130,17 @@ def _write_control(home: Home, endpoint: Endpoint) -> None:
 
 
 def _clear_stale(home: Home) -> None:
-    try:
-        endpoint = read_endpoint(home)
-    except P2pnodeError:
-        pass
-    else:
-        if isinstance(endpoint, UnixEndpoint):
-            _remove_socket(endpoint.path)
+    """Our own socket is stale, because we hold the lock; one elsewhere only if nobody answers: this home may be a copy."""
     _remove_socket(str(home.run / SOCKET_NAME))
+    try:
+        connect(home)[0].close()
+    except NoDaemonError:
+        with contextlib.suppress(P2pnodeError):
+            endpoint = read_endpoint(home)
+            if isinstance(endpoint, UnixEndpoint) and Path(endpoint.path).parent.name.startswith(SHORT_FOLDER_PREFIX):
+                _remove_socket(endpoint.path)
+    except P2pnodeError:
+        pass  # somebody else's: not for us to clear
 
 
 def _remove_socket(path: str) -> None:

@@ -139,6 +139,52 @@ def test_what_a_killed_daemon_leaves_disturbs_nobody(tmp_path: Path) -> None:
     lock.release()
 
 
+def test_a_socket_without_its_control_file_is_stale_too(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    listening = listen(home)
+    listening.listener.close()
+    home.control.unlink()
+    listen(home).close()
+
+
+@pytest.mark.parametrize("name", ["short", "long" * 40])
+def test_a_copied_home_leaves_the_first_ones_socket_alone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "r").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "r"))
+    first, copy = Home(tmp_path / name), Home(tmp_path / "copy")
+    listening = listen(first)
+    copy.run.mkdir(parents=True)
+    copy.control.write_bytes(first.control.read_bytes())
+    if name == "short":
+        with pytest.raises(NoDaemonError):
+            connect(copy)
+    listen(copy).close()
+    connect(first)[0].close()
+    listening.close()
+
+
+def test_a_home_has_many_names(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    listening = listen(Home(tmp_path / "link"))
+    for name in ("real", "link", "../" + tmp_path.name + "/link"):
+        connect(Home(tmp_path / name))[0].close()
+    listening.close()
+
+
+@pytest.mark.parametrize("name", ["short", "long" * 40])
+def test_nothing_gathers_in_the_temporary_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = tmp_path / "r"
+    runtime.mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    home = Home(tmp_path / name)
+    for _ in range(3):
+        listen(home).listener.close()  # as if killed: names and folders stay
+    assert len(list(runtime.iterdir())) == (0 if name == "short" else 1)
+
+
 def test_tcp_where_there_are_no_unix_sockets(tmp_path: Path) -> None:
     home = Home(tmp_path)
     listening = listen(home, "tcp")

@@ -18,13 +18,13 @@ DECISIONS = "adr"
 
 
 def topics() -> dict[str, Traversable]:
-    """Every document by its name, decisions as adr/NAME; sorted."""
+    """Every document by its name, in order of names; decisions last, as adr/NAME."""
     docs = files("p2pnode") / "docs"
     found: dict[str, Traversable] = {}
     for prefix, folder in (("", docs), (f"{DECISIONS}/", docs / DECISIONS)):
         if folder.is_dir():
             found |= {prefix + entry.name[:-3]: entry for entry in folder.iterdir() if entry.name.endswith(".md")}
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: ("/" in item[0], item[0])))
 
 
 @click.command("help", cls=Command)
@@ -46,14 +46,20 @@ def show_help(context: click.Context, topic: tuple[str, ...]) -> None:
 
 
 def _list_topics(context: click.Context) -> None:
-    names = list(topics())
+    titles = {name: _title(document) for name, document in topics().items()}
     if context.obj.json:
-        print_json_lines({"topic": name} for name in names)
+        print_json_lines({"topic": name, "title": title} for name, title in titles.items())
         return
     print("Read one with: p2pnode help TOPIC")
-    for name in names:
-        print(f"  {name}")
+    for name, title in titles.items():
+        print(f"  {name:<{max(map(len, titles))}}  {title}".rstrip())
     print("Every command explains itself: p2pnode COMMAND --help. All of them: p2pnode --help, p2pnode help commands.")
+
+
+def _title(document: Traversable) -> str:
+    """The document's own first heading."""
+    with document.open(encoding="utf-8") as file:
+        return file.readline().lstrip("# ").rstrip()
 
 
 def _command_help(root: click.Context, path: tuple[str, ...]) -> str:

@@ -48,11 +48,11 @@ def test_documents_are_printed(cli: Cli) -> None:
     assert names <= set(topics())
     listed = cli("help").out
     for name in names:
-        assert f"  {name}\n" in listed
+        assert f"\n  {name} " in listed
     assert cli("help", "exit-statuses").out == (DOCS / "exit-statuses.md").read_text(encoding="utf-8")
     assert cli("help", "Glossary.md").status == 0
     assert cli("help", "glossary", "--json").json["topic"] == "glossary"
-    assert {"topic": "glossary"} in cli("help", "--json").json_lines
+    assert {"topic": "exit-statuses", "title": "Exit statuses"} in cli("help", "--json").json_lines
 
 
 @pytest.mark.parametrize("topic", [["nothing"], ["../pyproject"], ["../../etc/passwd"], ["publish", "more"]])

@@ -81,7 +81,7 @@ class Node:
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others, and begin everything that runs by itself in `nursery`."""
-        self.admission.watch(lambda change: nursery.start_soon(self._changed, change))
+        self.admission.watch(lambda change: self._changed(change, nursery))
         self.search.start()
         self.blocks.start()
         await self.transfers.start(nursery)
@@ -96,13 +96,17 @@ class Node:
         if is_understood(record):
             put_manifest(tx, record, state="heard", private=False, added=self.clock())
 
-    async def _changed(self, change: Change) -> None:
-        """Records of a circle changed: count again, and tell which verdicts flipped and why."""
+    def _changed(self, change: Change, nursery: trio.Nursery) -> None:
+        """Records of a circle changed: whoever asks from now on gets a fresh count."""
         before = self.views.forget(change.circle)
-        if change.source is not None:
-            self.emit("record.received", {"circle": id_text(CIRCLE_PREFIX, change.circle), "count": len(change.added)})
-        else:
+        if change.source is None:
             self.outbox.wake()
+        else:
+            self.emit("record.received", {"circle": id_text(CIRCLE_PREFIX, change.circle), "count": len(change.added)})
+        nursery.start_soon(self._follow, change, before)
+
+    async def _follow(self, change: Change, before: CircleView | None) -> None:
+        """Tell which verdicts flipped and why; look up works that were proposed and are not known here."""
         try:
             await self._tell_flips(change.circle, before)
         except NotFoundError:

@@ -6,6 +6,7 @@ thread, because a large circle takes longer than the event loop may wait. Used b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -15,13 +16,12 @@ import trio
 from p2pnode.core.charter import Charter
 from p2pnode.core.ids import CircleId, RecordId
 from p2pnode.core.record import CHARTER, Record
+from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Store, WallClock
 
 T = TypeVar("T")
-DAY_S = 86_400
-"""Seconds of a UTC day; 1970 began one."""
 
 
 @dataclass(slots=True)
@@ -38,6 +38,9 @@ class Views:
         self._store = store
         self._clock = clock
         self._cached: dict[CircleId, _Cached] = {}
+        self._outdated: dict[CircleId, CircleView] = {}
+        self._changes: Counter[CircleId] = Counter()
+        self._building: dict[CircleId, trio.Lock] = {}
 
     async def of(self, circle: CircleId) -> CircleView:
         """The view of a circle that we hold. NotFoundError if its charter is not here (yet)."""
@@ -50,19 +53,30 @@ class Views:
             return await trio.to_thread.run_sync(question, entry.view)
 
     def forget(self, circle: CircleId) -> CircleView | None:
-        """Records changed: the next `of` counts again. The old view is returned for whoever wants to compare."""
+        """Records changed: the next `of` counts again what they touch. The old view is returned for whoever wants to compare."""
+        self._changes[circle] += 1
         entry = self._cached.pop(circle, None)
-        return entry.view if entry else None
+        if entry is None:
+            return self._outdated.get(circle)
+        self._outdated[circle] = entry.view
+        return entry.view
 
     async def _entry(self, circle: CircleId) -> _Cached:
-        day = int(self._clock()) // DAY_S
-        entry = self._cached.get(circle)
-        if entry is None or entry.day != day:
-            records = await self._store.read(lambda tx: tx.records(circle))
-            genesis = await self._store.read(lambda tx: tx.record(RecordId(circle)))
+        async with self._building.setdefault(circle, trio.Lock()):
+            day = int(self._clock()) // SECONDS_A_DAY
+            entry = self._cached.get(circle)
+            if entry is not None and entry.day == day:
+                return entry
+            previous = entry.view if entry else self._outdated.get(circle)
+            changes = self._changes[circle]
+            records, genesis = await self._store.read(lambda tx: (tx.records(circle), tx.record(RecordId(circle))))
             charter = _charter(circle, genesis)
-            entry = self._cached[circle] = _Cached(CircleView(charter, records, day), day)
-        return entry
+            view = await trio.to_thread.run_sync(lambda: CircleView(charter, records, day, previous=previous))
+            entry = _Cached(view, day)
+            if self._changes[circle] == changes:  # else it is true of a moment ago, and not kept
+                self._cached[circle] = entry
+                self._outdated.pop(circle, None)
+            return entry
 
 
 def _charter(circle: CircleId, genesis: Record | None) -> Charter:

@@ -128,6 +128,9 @@ class Gossip:
         """Send to whoever is there, which may be nobody. UsageError if `data` is empty or too large."""
         if not 0 < len(data) <= MAX_GOSSIP_BYTES:
             raise UsageError(f"a gossip message has 1 to {MAX_GOSSIP_BYTES} bytes, not {len(data)}")
+        seen = self._pubsub.seen_messages
+        with seen.lock:  # saying it again is meant: nobody may have been there the first time
+            seen.cache.pop(hashlib.sha256(data).digest(), None)
         try:
             await self._pubsub.publish(topic, data)
         except Exception as error:

@@ -82,7 +82,8 @@ class Peers:
             self._tell(PeerEvent(peer, connected=True, protocols=introduction.protocols))
 
     def dialled(self, peer: PeerId, address: str) -> None:
-        self._dialled[peer] = address
+        if peer in self._known:  # else it went away already, and would never be forgotten
+            self._dialled[peer] = address
 
     def connections(self, peer: PeerId) -> list[Any]:
         """Live connections of libp2p, oldest first."""

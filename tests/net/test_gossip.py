@@ -166,3 +166,19 @@ async def test_long_topic_names_of_a_neighbour_are_not_kept() -> None:
         await nodes[0].join_topic("x" * 10_000, lambda *_: True, lambda *_: None)
         await joined(nodes)
         assert nodes[1].gossip.neighbours("x" * 10_000) == set()
+
+
+async def test_what_nobody_heard_can_be_said_again() -> None:
+    async with networks(2) as nodes:
+        await nodes[0].publish(TOPIC, b"news")
+        cache = nodes[0].gossip._router.mcache
+        cache.msgs.clear()  # as some heartbeats later: else it would be replayed to whoever comes
+        for entries in cache.history:
+            entries.clear()
+        inboxes = await joined(nodes)
+        await nodes[0].publish(TOPIC, b"news")
+        await until(lambda: inboxes[1].messages == [b"news"])
+        await nodes[0].publish(TOPIC, b"news")
+        await nodes[0].publish(TOPIC, b"last")
+        await until(lambda: b"last" in inboxes[1].messages)
+        assert inboxes[1].messages == [b"news", b"last"]

@@ -24,6 +24,7 @@ from p2pnode.ports import AddressBook, ProviderRecords, WallClock
 
 log = logging.getLogger("p2pnode.net")
 
+PROTOCOL_SUFFIX = "/kad/1.0.0"
 KEY_BYTES = 32
 MULTIHASH_SHA2_256 = b"\x12\x20"
 LOOKUP_S = 20.0
@@ -40,7 +41,7 @@ FIRST_WALK_S = 0.5
 
 def protocol_of(network: str) -> str:
     """The DHT protocol of a network: nodes of different networks never mix."""
-    return f"/{network}/kad/1.0.0"
+    return f"/{network}{PROTOCOL_SUFFIX}"
 
 
 def wire_key(key: bytes) -> bytes:

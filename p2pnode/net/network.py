@@ -237,11 +237,21 @@ class Libp2pNetwork:
             log.info("%s does not introduce itself: %s", peer, error.message)
         except Exception as error:
             log.debug("identify of %s: %r", peer, error)
+        if self._is_of_another_network(introduction):
+            log.info("%s belongs to another network and is left alone", peer)
+            await self.disconnect(peer)
+            return
         self.peers_table.introduced(peer, introduction)
         if introduction.addresses:
             await self._book.remember(peer, introduction.addresses, answered=False)
         if self._kad_protocol in introduction.protocols:
             self.dht.met(Contact(peer, introduction.addresses))
+
+    def _is_of_another_network(self, introduction: identify.Introduction) -> bool:
+        """A p2pnode that serves another DHT and not ours; foreign implementations may serve what they like."""
+        others = [p for p in introduction.protocols if p.endswith(dht.PROTOCOL_SUFFIX) and p != self._kad_protocol]
+        ours = self._kad_protocol in introduction.protocols
+        return introduction.agent.startswith("p2pnode/") and bool(others) and not ours
 
     async def _introduce_ourselves(self, stream: Stream) -> None:
         protocols = [str(protocol) for protocol in self._host.multiselect.handlers if protocol is not None]

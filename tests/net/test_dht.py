@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
-import trio
 
 from p2pnode.errors import UsageError
 from p2pnode.net.dht import wire_key
@@ -123,8 +122,9 @@ async def test_dead_peers_leave_the_table() -> None:
 
 async def test_networks_of_different_names_never_mix() -> None:
     async with NodeNet(1, network="one").open() as a, NodeNet(2, network="two").open() as b:
-        await link(a, b)
-        await trio.sleep(0.1)
+        await a.connect(b.addresses()[0])
+        await until(lambda: not a.peers_table.ids() and not b.peers_table.ids())
+        assert a.peers() == b.peers() == []
         assert len(a.dht.table) == len(b.dht.table) == 0
         assert await a.provide(key(1)) == 0
         assert await b.find_providers(key(1)) == []

@@ -15,7 +15,6 @@ from p2pnode.core.dag import inline_block
 from p2pnode.core.ids import PeerId
 from p2pnode.core.layout import Skeleton, SkeletonFile
 from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk, inline_bytes
-from p2pnode.core.unixfs import EMPTY_LEAF
 from p2pnode.errors import ChangedError, DecodeError, P2pnodeError
 from p2pnode.limits import KIB, MIB
 from p2pnode.ports import Content, Incoming, Network, Store, WantedFile
@@ -128,7 +127,7 @@ async def _leaves(
         skeleton.root, name, skeleton.blocks.items(), files, folders=[path for path in skeleton.folders if path]
     )
     try:
-        await _receive(incoming, swarm, files, early, transfer)
+        await _receive(store, incoming, swarm, files, early, transfer)
     except trio.Cancelled:
         with trio.CancelScope(deadline=trio.current_time() + CHECKPOINT_TIMEOUT_S, shield=True):
             await incoming.checkpoint()
@@ -137,7 +136,12 @@ async def _leaves(
 
 
 async def _receive(
-    incoming: Incoming, swarm: Swarm, files: Sequence[WantedFile], early: dict[Cid, bytes], transfer: Transfer
+    store: Store,
+    incoming: Incoming,
+    swarm: Swarm,
+    files: Sequence[WantedFile],
+    early: dict[Cid, bytes],
+    transfer: Transfer,
 ) -> None:
     lengths = {cid: length for file in files for cid, _, length in file.leaves}
     missing = dict.fromkeys(incoming.missing)
@@ -153,8 +157,11 @@ async def _receive(
         del missing[cid]
         transfer.arrived(len(block))
 
-    for cid in [cid for cid in missing if cid in early or cid == EMPTY_LEAF]:
-        await put(cid, early.get(cid, b""))
+    elsewhere = await store.read(lambda tx: tx.has(missing))  # other works hold these already
+    for cid in [cid for cid in missing if cid in early or cid in elsewhere]:
+        block = early.get(cid) or await _held(store, cid)
+        if block is not None:
+            await put(cid, block)
     swarm.wanted((cid, lengths[cid]) for cid in missing)
     while missing:
         for cid, block in await swarm.blocks.receive():

@@ -187,6 +187,41 @@ async def test_two_providers_with_half_each_are_enough(autojump_clock: MockClock
     assert content.state == "complete" and world.transfer.used_providers == {"front", "back"}
 
 
+async def test_a_provider_that_comes_back_is_found_without_looking_for_more(
+    autojump_clock: MockClock, world: World
+) -> None:
+    dag = build(TREE)
+    provider = await world.provider("one", dag)
+    provider.online = False
+
+    async def come_back() -> None:
+        await trio.sleep(400)
+        provider.online = True
+
+    world.hub.nursery.start_soon(come_back)
+    assert (await world.fetch(dag.root, "one")).state == "complete"
+
+
+async def test_an_empty_leaf_is_known_without_asking(autojump_clock: MockClock, world: World) -> None:
+    dag = build(TREE, leaf_bytes=1000)
+    await world.provider("one", dag, only=[cid for cid, data in dag.leaves.items() if data])
+    assert await world.files(await world.fetch(dag.root, "one")) == flat(TREE)
+
+
+async def test_leaves_that_another_work_holds_are_not_asked_for(autojump_clock: MockClock, world: World) -> None:
+    first, second = build({"old": BIG}, leaf_bytes=1000), build({"old": BIG, "new": b"new"}, leaf_bytes=1000)
+    await hold(world.store, first)
+    asked: list[Cid] = []
+
+    def note(cid: Cid) -> tuple[Status, bytes]:
+        asked.append(cid)
+        return Status.HAVE, (second.interior | second.leaves)[cid]
+
+    world.odd_provider("one", answering(note))
+    assert await world.files(await world.fetch(second.root, "one")) == {"old": BIG, "new": b"new"}
+    assert asked == [second.root, Cid.of(RAW, b"new")]
+
+
 # ------------------------------------------------------------ odd providers
 
 
@@ -197,8 +232,8 @@ async def test_a_provider_that_lies_is_dropped_and_the_fetch_completes(autojump_
     honest = await world.provider("honest", dag)
     honest.online = False
 
-    async def found() -> list[PeerId]:  # the honest one comes when the liar has had its chance
-        honest.online = True
+    async def found() -> list[PeerId]:  # the liar had its chance, and is still the only one for a while
+        honest.online = trio.current_time() > 100
         return [PeerId("honest"), PeerId("liar")]
 
     content = await world.fetch(dag.root, "liar", find_more=found)
@@ -254,6 +289,46 @@ async def test_a_provider_that_drips_counts_as_stalled(autojump_clock: MockClock
         await world.fetch(dag.root, "dripper")
     assert world.asked("dripper") > 3
     assert any("nothing came" in words for words in world.told)
+
+
+async def test_silence_in_the_middle_of_a_block_is_not_borne_for_long(autojump_clock: MockClock, world: World) -> None:
+    dag = build({"one": b"x" * 200_000})
+
+    async def half_a_leaf(stream: Stream) -> None:
+        while frame := await receive_frame(stream, MAX_REQUEST_BYTES):
+            for cid in decode_request(frame).cids:
+                block = (dag.interior | dag.leaves)[cid]
+                await stream.send_all(
+                    encode_head(Status.HAVE, len(block)) + block[: 100_000 if cid in dag.leaves else None]
+                )
+                if cid in dag.leaves:
+                    await trio.sleep_forever()
+
+    world.odd_provider("half", half_a_leaf)
+    with trio.move_on_after(30):
+        await world.fetch(dag.root, "half")
+    assert world.asked("half") > 1
+
+
+async def test_good_blocks_before_junk_are_asked_for_again(autojump_clock: MockClock, world: World) -> None:
+    dag = build(TREE, leaf_bytes=1000)
+    spoiled = False
+
+    async def spoil_once(stream: Stream) -> None:
+        nonlocal spoiled
+        while frame := await receive_frame(stream, MAX_REQUEST_BYTES):
+            out = b""
+            for cid in decode_request(frame).cids:
+                block = (dag.interior | dag.leaves)[cid]
+                out += encode_head(Status.HAVE, len(block)) + block
+                if not spoiled and cid in dag.leaves and len(out) > 3000:
+                    out += b"\x07\0\0\0\0"
+                    spoiled = True
+            await stream.send_all(out)
+
+    world.odd_provider("spoiled", spoil_once)
+    assert await world.files(await world.fetch(dag.root, "spoiled")) == flat(TREE)
+    assert [points for _, points, _ in world.network.penalties] == [25]
 
 
 @pytest.mark.parametrize(

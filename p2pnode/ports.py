@@ -264,6 +264,10 @@ class Tx(Protocol):
         """Building -> complete. If `root` is complete already, its places are joined and the older content's id is returned."""
         ...
 
+    def drop_building(self, content: int) -> None:
+        """Give up a content that is still in state building; anything further on stays."""
+        ...
+
     def set_public(self, root: Cid, public: bool) -> None: ...
     def forget_content(self, root: Cid) -> list[str]:
         """Drop rows that nothing else uses; the owned files, which the store unlinks itself after the commit."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from p2pnode.core.cid import Cid
+from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.ids import CIRCLE_PREFIX, NO_CIRCLE, QUESTION_PREFIX, WORK_PREFIX, CircleId, id_text
 from p2pnode.core.manifest import Creator, Identifier, describe, first
 from p2pnode.core.record import Record, Value
@@ -84,20 +84,23 @@ class Publish:
             raise UsageError("a work cannot be private and in a circle", hint="leave out --private or --circle")
         licence = check_licence(description.licence) if description.licence else ""
         describe(
-            title=description.title, root=Cid.of(0x55, b""), bytes=0, files=0
+            title=description.title, root=Cid.of(RAW, b""), bytes=0, files=0
         )  # says what is wrong before the long read
-        scanning = await self._scan(path, private, on_progress)
-        assert scanning.scanned is not None
-        work = self._describe(description, licence, scanning.scanned)
-        return await self._commit(scanning, work, circle or NO_CIRCLE, private)
-
-    async def _scan(self, path: str, private: bool, on_progress: Callable[[Json], None]) -> _Scanning:
         base = path.rstrip("/") or "/"
-        total, _ = await trio.to_thread.run_sync(measure, base)
-        content = await self._store.write(
-            lambda tx: tx.begin_content(base, owned=False, public=not private), durable=False
+        scanning = _Scanning(
+            await self._store.write(lambda tx: tx.begin_content(base, owned=False, public=not private), durable=False)
         )
-        scanning = _Scanning(content)
+        try:
+            scanned = await self._scan(base, scanning, on_progress)
+            work = self._describe(description, licence, scanned)
+            return await self._commit(scanning, work, circle or NO_CIRCLE, private)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await self._store.write(lambda tx: tx.drop_building(scanning.content), durable=False)
+            raise
+
+    async def _scan(self, base: str, scanning: _Scanning, on_progress: Callable[[Json], None]) -> Scanned:
+        total, _ = await trio.to_thread.run_sync(measure, base)
         told = 0.0
 
         def progress(read: int, files: int, name: str) -> None:
@@ -118,7 +121,8 @@ class Publish:
             trio.from_thread.run(self._keep, scanning, batch)
 
         await trio.to_thread.run_sync(work)
-        return scanning
+        assert scanning.scanned is not None, "a scan ends with Scanned"
+        return scanning.scanned
 
     async def _keep(self, scanning: _Scanning, batch: list[Event]) -> None:
         await self._store.write(lambda tx: _keep_batch(tx, scanning, batch), durable=False)

@@ -152,6 +152,11 @@ class ContentRows(Rows):
         self.freed = True
         return paths
 
+    def drop_building(self, content: int) -> None:
+        row = self._db.execute("SELECT state FROM contents WHERE id = ?", (content,)).fetchone()
+        if row and row[0] == "building":
+            self.drop_content(content)
+
     def _drop_base(self, base: int) -> None:
         self.drop_places(base)
         self._db.execute("DELETE FROM files WHERE base = ?", (base,))  # before its base: the trigger looks there

@@ -37,7 +37,7 @@ def show_help(context: click.Context, topic: tuple[str, ...]) -> None:
         _list_topics(context)
         return
     name = "/".join(topic).lower().removesuffix(".md")
-    document = topics().get(name)
+    document = {topic.lower(): document for topic, document in topics().items()}.get(name)
     text = document.read_text(encoding="utf-8") if document is not None else _command_help(root, topic)
     if context.obj.json:
         print_json({"topic": " ".join(topic), "text": text})

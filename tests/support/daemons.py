@@ -99,6 +99,21 @@ class RealDaemon:
         """The JSON objects that a listing command prints, one a line."""
         return [json.loads(line) for line in self.run(*arguments, "--json").stdout.splitlines()]
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """A call of the command line that is not waited for."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "p2pnode", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.home,
+        )
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
     def kill(self) -> None:
         """kill -9."""
         if self.process is not None:

@@ -7,8 +7,11 @@ import os
 import shlex
 import sys
 
-from p2pnode.config import HOME_VARIABLE, find_home
-from p2pnode.errors import EXIT_OK, P2pnodeError
+from p2pnode.config import HOME_VARIABLE, Home, find_home
+from p2pnode.errors import EXIT_INTERRUPTED, EXIT_OK, P2pnodeError
+
+PASSPHRASE_VARIABLE = "P2PNODE_PASSPHRASE"
+"""Where the daemon looks for the passphrase of a locked identity."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,12 +27,32 @@ def main(arguments: list[str] | None = None) -> int:
     except P2pnodeError as error:
         print(f"p2pnode: {error.message}", file=sys.stderr)
         return error.exit_status
+    try:
+        _ask_passphrase(home)
+    except (KeyboardInterrupt, EOFError):
+        return EXIT_INTERRUPTED
+    except P2pnodeError as error:
+        print(f"p2pnode: {error.message}\n{error.hint}", file=sys.stderr)
+        return error.exit_status
     from p2pnode.tui.app import P2pnodeApp  # after the arguments: --help must not wait for Textual
 
     app = P2pnodeApp(home, autostart=not options.no_start)
     app.run()
     print(farewell(app.node.link.online, options.home))
     return app.return_code or EXIT_OK
+
+
+def _ask_passphrase(home: Home) -> None:
+    """A node that we may have to start, and whose identity is locked, needs the passphrase: ask while this is a plain terminal."""
+    if PASSPHRASE_VARIABLE in os.environ or not home.identity.exists() or not sys.stdin.isatty():
+        return
+    from p2pnode.control.lock import running_pid
+    from p2pnode.local.identity import is_sealed
+
+    if running_pid(home) is None and is_sealed(home.identity):
+        from getpass import getpass
+
+        os.environ[PASSPHRASE_VARIABLE] = getpass("Passphrase of this node's identity: ")
 
 
 def farewell(running: bool, home_argument: str | None) -> str:

@@ -252,9 +252,11 @@ def page() -> str:
         if not chosen:
             continue
         lines += [f"## {name}", "", "| key | action | what it does | asks the node |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| `{action.key_shown or '^p'}` | {action.label} | {action.help} | {f'`{action.method}`' if action.method else ''} |"
-            for action in chosen
-        ]
+        lines += [_page_row(action) for action in chosen]
         lines.append("")
     return "\n".join(lines)
+
+
+def _page_row(action: Action) -> str:
+    key = f"`{action.key_shown}`" if action.key else "by name, after `^p`"
+    return f"| {key} | {action.label} | {action.help} | {f'`{action.method}`' if action.method else ''} |"

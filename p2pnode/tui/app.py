@@ -43,7 +43,7 @@ STATUS_INTERVAL_S = 3.0
 """How often peers and sizes are asked for: a local call of a millisecond."""
 HAPPENINGS_KEPT = 100
 """Recent events that Home remembers."""
-_ABOUT_CIRCLES = frozenset({"circle.joined", "verdict.changed", "record.received"})
+_ABOUT_CIRCLES = frozenset({"circle.joined", "circle.refused", "verdict.changed", "record.received"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class Happening:
     at: float
     text: str
     style: str
+
+
+def is_mine(circle: Answer) -> bool:
+    """Whether I am in it; one that I still wait for does not count."""
+    return "circle" in circle and circle.get("state") != "waiting"
 
 
 class P2pnodeApp(App[None]):
@@ -143,7 +148,8 @@ class P2pnodeApp(App[None]):
         try:
             await DEEDS[id](self, now)
         except P2pnodeError as error:
-            await self.push_screen(ErrorWindow(error, BY_ID[id].label))
+            if self.node.link.online:  # otherwise the banner says it
+                await self.push_screen(ErrorWindow(error, BY_ID[id].label))
 
     async def go(self, mode: str) -> None:
         """To a screen; its own number pressed again leads back from a work to it."""
@@ -190,7 +196,7 @@ class P2pnodeApp(App[None]):
             self.status = await self.node.call("node.status")
             self.identity = await self.node.call("identity.show")
             circles = words.items(await self.node.call("circle.list"))
-            self.my_circles = {str(c["circle"]): clean(c.get("name") or "") for c in circles if "circle" in c}
+            self.my_circles = {str(c["circle"]): clean(c.get("name") or "") for c in circles if is_mine(c)}
             self.waiting_ballots = await self._count_waiting() if circles else 0
         except P2pnodeError:
             return  # the next round tells; panels show errors of their own
@@ -219,10 +225,24 @@ class P2pnodeApp(App[None]):
                 page.link_changed(link)
 
     def _heard(self, name: str, data: Answer) -> None:
-        if text := happenings.sentence(name, data, self.my_circles):
-            self.happenings.append(Happening(self.clock(), text, happenings.style(name, data)))
+        if name == "verdict.changed" and not data.get("title"):
+            in_background(self, partial(self._remember_titled, name, data), "titles", exclusive=False)
+        else:
+            self._remember(name, data)
         if name in _ABOUT_CIRCLES or name.startswith("peer."):
             self.ask_common()
         if (page := self.page) and page.ready:
             page.heard(name, data)
         self._draw()
+
+    async def _remember_titled(self, name: str, data: Answer) -> None:
+        """The event names the work by its id only; people know it by its title."""
+        with suppress(P2pnodeError):
+            work = await self.node.call("work.show", {"work": data.get("work", "")})
+            data = {**data, "title": work.get("title", "")}
+        self._remember(name, data)
+        self._draw()
+
+    def _remember(self, name: str, data: Answer) -> None:
+        if text := happenings.sentence(name, data, self.my_circles):
+            self.happenings.append(Happening(self.clock(), text, happenings.style(name, data)))

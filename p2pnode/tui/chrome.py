@@ -77,6 +77,7 @@ class KeysBar(Static):
         parts = [
             ("enter", "Ask others now"),
             ("down", "To the hits"),
+            ("esc", "Leave the field"),
             ("F1", "Help"),
             ("^p", "Commands"),
             ("^q", "Quit"),

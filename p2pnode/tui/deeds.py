@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from p2pnode.errors import P2pnodeError
 from p2pnode.tui import words
 from p2pnode.tui.actions import SCREENS, Situation
 from p2pnode.tui.modals.circle import CreateCircleForm, InviteWindow, JoinCircleForm
@@ -60,7 +61,18 @@ async def open_work(app: P2pnodeApp, now: Situation) -> None:
 async def get(app: P2pnodeApp, now: Situation) -> None:
     work = _selected(now.work)
     app.say(f"Fetching “{words.title(work)}”; 5 shows how far it is.")
-    answer = await app.node.call("work.get", {"work": work["work"]}, timeout_s=None)
+    states: list[str] = []
+    try:
+        answer = await app.node.call(
+            "work.get",
+            {"work": work["work"]},
+            on_event=lambda _, data: states.append(str(data.get("state"))),
+            timeout_s=None,
+        )
+    except P2pnodeError:
+        if states[-1:] == ["cancelled"]:
+            return  # by the person, who sees it under Transfers
+        raise
     app.say(f"“{words.title(work)}” is here: {clean(answer.get('path', ''))}")
     app.reload()
 
@@ -68,9 +80,7 @@ async def get(app: P2pnodeApp, now: Situation) -> None:
 async def vote(app: P2pnodeApp, now: Situation) -> None:
     proposal = _selected(now.proposal)
     if answer := await app.push_screen_wait(VoteForm(proposal)):
-        app.say(
-            f"Your ballot is cast: {clean(answer.get('choice', ''))}, as {words.short_id(answer.get('signed_as', ''))}"
-        )
+        app.say(f"Your ballot is cast: {clean(answer.get('choice', ''))}. You can change it as long as you like.")
         app.reload()
 
 

@@ -51,8 +51,8 @@ def percent(done: int, total: int) -> str:
 
 
 def verdict_cell(answer: Answer) -> Content:
-    """The verdict of a work in one cell: that of its only circle, else the first word and how many more."""
-    entries = words.verdicts_of(answer)
+    """The verdict of a work in one cell: that of the first circle that decided on it, and how many more did."""
+    entries = [entry for entry in words.verdicts_of(answer) if entry.get("verdict") != "new"]
     if not entries:
         return styled("private" if answer.get("private") else "new", "$foreground-muted")
     more = f" +{len(entries) - 1}" if len(entries) > 1 else ""

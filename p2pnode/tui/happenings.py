@@ -13,7 +13,8 @@ from p2pnode.tui.words import VERDICT_WORDS, Answer, number, plural, short_id, t
 
 def sentence(name: str, data: Answer, circles: Mapping[str, str]) -> str:
     """What happened, in one line; empty when it is not worth one. `circles` gives names to circle ids."""
-    circle = marked(circles.get(str(data.get("circle", "")), "")) or short_id(data.get("circle") or "a circle")
+    named = data.get("name") or circles.get(str(data.get("circle", "")), "")
+    circle = marked(named) or short_id(data.get("circle") or "a circle")
     if name == "peer.connected":
         return f"Connected to {short_id(data.get('peer_id', 'a peer'))}"
     if name == "peer.disconnected":
@@ -24,6 +25,8 @@ def sentence(name: str, data: Answer, circles: Mapping[str, str]) -> str:
         return f"“{title(data)}” is here, verified and kept"
     if name == "circle.joined":
         return f"You are a member of {circle} now"
+    if name == "circle.refused":
+        return f"{circle} did not let you in: {clean(data.get('reason') or 'no reason was given')}"
     if name == "record.received":
         return f"{plural(number(data, 'count') or 1, 'new record')} in {circle}"
     if name == "verdict.changed":
@@ -33,12 +36,13 @@ def sentence(name: str, data: Answer, circles: Mapping[str, str]) -> str:
 
 def _verdict_changed(data: Answer, circle: str) -> str:
     before, after = (VERDICT_WORDS.get(str(data.get(key)), clean(data.get(key, ""))) for key in ("before", "after"))
-    reason = clean(data.get("reason") or "")
-    return f"{circle}: “{title(data)}” is {after} (was {before})" + (f": {reason}" if reason else "")
+    return f"{circle}: “{title(data)}” is {after} (was {before})"
 
 
 def style(name: str, data: Answer) -> str:
     """The style of an event's line."""
+    if name == "circle.refused":
+        return "$text-error"
     if name == "verdict.changed":
         return {"listed": "$text-success", "taken_down": "$text-error", "disputed": "$text-warning"}.get(
             str(data.get("after")), ""

@@ -8,17 +8,14 @@ these; `Told` adds events that are sent before the answer.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from p2pnode.config import Home
 from p2pnode.control import codec
-from p2pnode.control.endpoint import UnixEndpoint
+from p2pnode.control.listening import Listening, listen
 from p2pnode.errors import P2pnodeError
 
 NEVER = object()
@@ -42,12 +39,12 @@ class ScriptedNode:
         self.answers: dict[str, Any] = dict(answers)
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.cancelled: list[str] = []
-        self._folder = tempfile.mkdtemp(prefix="p2p-")
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._writers: dict[asyncio.StreamWriter, int | None] = {}
         self._open: dict[tuple[asyncio.StreamWriter, int], str] = {}
         self._server: asyncio.Server | None = None
+        self._listening: Listening | None = None
 
     def __enter__(self) -> ScriptedNode:
         self._thread.start()
@@ -59,19 +56,17 @@ class ScriptedNode:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(DEADLINE_S)
         self._loop.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def rise(self) -> None:
         """Listen, and say where in run/control."""
-        path = str(Path(self._folder) / "control.sock")
-        Path(path).unlink(missing_ok=True)
-        self._call(self._listen(path))
-        self.home.run.mkdir(parents=True, exist_ok=True)
-        self.home.control.write_bytes(UnixEndpoint(path).to_bytes())
+        self._listening = listen(self.home)
+        self._call(self._serve_clients(self._listening))
 
     def vanish(self) -> None:
         """Go without taking leave: connections drop, nobody listens."""
-        self.home.control.unlink(missing_ok=True)
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         self._call(self._drop())
 
     def emit(self, name: str, data: dict[str, Any]) -> None:
@@ -89,8 +84,10 @@ class ScriptedNode:
     def _call(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(DEADLINE_S)
 
-    async def _listen(self, path: str) -> None:
-        self._server = await asyncio.start_unix_server(self._serve, path)
+    async def _serve_clients(self, listening: Listening) -> None:
+        listening.served = True
+        listening.listener.setblocking(False)
+        self._server = await asyncio.start_server(self._serve, sock=listening.listener)
 
     async def _drop(self) -> None:
         if self._server is not None:
@@ -109,8 +106,8 @@ class ScriptedNode:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers[writer] = None
-        writer.write(codec.encode(codec.Hello(codec.API, "0.1.0", PID)))
         lines = codec.LineBuffer()
+        writer.write(codec.encode(codec.Hello(codec.API, "0.1.0", PID)))
         while data := await self._read(reader):
             lines.receive(data)
             while (line := lines.next_line()) is not None:

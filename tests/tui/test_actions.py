@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import p2pnode
 from p2pnode.config import Home
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import actions
@@ -45,6 +46,11 @@ def test_every_action_stands_on_the_page_of_the_documents() -> None:
     page = actions.page()
     for action in ACTIONS:
         assert f"| {action.label} | {action.help} |" in page
+
+
+def test_the_page_in_the_documents_is_current() -> None:
+    """To renew it: python -c "from p2pnode.tui.actions import page; print(page(), end='')" > p2pnode/docs/keys.md"""
+    assert (Path(p2pnode.__file__).parent / "docs" / "keys.md").read_text(encoding="utf-8") == actions.page()
 
 
 def test_footers_name_only_what_can_be_done_there() -> None:

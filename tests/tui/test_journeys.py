@@ -360,6 +360,38 @@ async def test_an_error_is_shown_with_its_hint_and_code(home: Home, scripted: Sc
 
 
 @pytest.mark.asyncio
+async def test_a_get_that_the_person_cancels_is_no_error(home: Home, scripted: Scripted) -> None:
+    cancelled = Told(
+        [("transfer.progress", world.TRANSFERS[0] | {"state": "cancelled"})], RefusedError("it was cancelled")
+    )
+    node = scripted("filled", {"work.get": cancelled})
+    async with scripted_app(home).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        await pilot.press("down", "down", "down", "g")
+        await until(pilot, lambda: node.asked("work.get"))
+        await settled(pilot)
+        assert not isinstance(pilot.app.screen, ErrorWindow)
+
+
+@pytest.mark.asyncio
+async def test_a_circle_that_one_waits_for_says_why(home: Home, scripted: Scripted) -> None:
+    waiting = world.CIRCLES[1] | {"state": "waiting", "reason": "its inviter is not online"}
+    node = scripted("filled", {"circle.list": {"items": [waiting]}})
+    async with scripted_app(home).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("4")
+        await until(pilot, lambda: "Not yet: its inviter is not online" in screen_text(pilot))
+        assert node.asked("circle.show") == []
+        assert app_of(pilot).my_circles == {}
+        node.answers["circle.list"] = {"items": [world.CIRCLES[1]]}
+        node.emit("circle.joined", {"circle": world.SOLDER, "name": "Solder & Share"})
+        await until(pilot, lambda: node.asked("circle.show"))
+        await until(pilot, lambda: app_of(pilot).my_circles)
+
+
+@pytest.mark.asyncio
 async def test_transfers_follow_the_events(home: Home, scripted: Scripted) -> None:
     node = scripted()
     async with scripted_app(home).run_test(size=SIZE) as pilot:
@@ -392,6 +424,9 @@ async def test_events_are_told_on_home_and_refresh_it(home: Home, scripted: Scri
         await until(pilot, lambda: "● 4 peers" in screen_text(pilot))
         assert "Connected to 12D3KooWNew" in screen_text(pilot)
         assert "Readers of Leipzig: “Bees” is taken down (was new)" in screen_text(pilot)
+        untitled = {"circle": world.READERS, "work": world.PYTHON["work"], "before": "new", "after": "listed"}
+        node.emit("verdict.changed", untitled)
+        await until(pilot, lambda: "“The Python 3.11 documentation” is listed" in screen_text(pilot))
 
 
 @pytest.mark.asyncio

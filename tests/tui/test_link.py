@@ -162,7 +162,7 @@ def test_help_comes_without_a_screen_and_without_textual() -> None:
 
 
 def test_the_app_never_loads_the_node() -> None:
-    forbidden = {"trio", "libp2p", "sqlite3", "p2pnode.store", "p2pnode.services", "p2pnode.core"}
+    forbidden = {"trio", "libp2p", "sqlite3", "p2pnode.store", "p2pnode.services"}
     code = f"import sys, p2pnode.tui.app; print(sorted({forbidden!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -120,7 +120,7 @@ def show_work(params: dict[str, Any]) -> Any:
     proposals = [p for p in (LIST_WATER, FLAG_PYTHON) if p["work"] == found["work"]]
     entries = [{"path": f"plates/{number:03}.jpg", "bytes": 220_000 + 997 * number} for number in range(1, 40)]
     return found | {
-        "state": found.get("state", "heard"), "language": "en", "signed_as": "Hanna Vogel", "author": ME, "circle": None,
+        "state": found.get("state", "heard"), "language": "en", "signed_as": "profile", "author": ME, "circle": None,
         "summary": "214 plates drawn in the field, with maps of every sighting since 1998.",
         "tags": found.get("tags", ["guide"]), "identifiers": [{"scheme": "doi", "value": "10.5281/zenodo.4711"}],
         "sources": [], "entries": [{"path": "README.txt", "bytes": 2100}, *entries] if found["local"] else [],

@@ -143,7 +143,9 @@ class Form(ModalScreen[Answer | None]):
     def show_changes(self) -> None:
         """Bring button and explanation in line with the fields."""
         if self.ready and self._call is None:
-            self.query_one("#submit", Button).label = Content(self.label())
+            button = self.query_one("#submit", Button)
+            button.label = Content(self.label())
+            button.refresh(layout=True)  # a label alone does not widen it
             self.query_one("#explain", Static).update(Content(self.explain()))
 
     def text_of(self, id: str) -> str:

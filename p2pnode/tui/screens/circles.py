@@ -32,7 +32,7 @@ WHAT_A_CIRCLE_IS = (
 class CirclesPage(Page):
     NAME = "circles"
     BINDINGS = page_bindings("circles")
-    WATCHES = ("verdict.changed", "circle.joined", "record.received", "work.published")
+    WATCHES = ("verdict.changed", "circle.joined", "circle.refused", "record.received", "work.published")
     HELP_TEXT = (
         "A circle decides together what it lists. a shows what it is asked (v votes), m who is in it, w what it lists. "
         "In each circle you have another key, so that nothing signed links your circles."
@@ -133,6 +133,9 @@ class CirclesPage(Page):
         panel = self.query_one(f"#{self.pane}-panel", Panel)
         if circle is None:
             return
+        if circle.get("state") == "waiting":
+            self._show_waiting(circle)
+            return
         if self._shown is None or self._shown.get("circle") != circle["circle"]:
             for pane in PANES:
                 self.query_one(f"#{pane}-panel", Panel).state = "loading"
@@ -140,6 +143,12 @@ class CirclesPage(Page):
         if answer is not None:
             self._shown = answer
             self._show(answer)
+
+    def _show_waiting(self, circle: Answer) -> None:
+        self._show_none(f"You wait to be let into “{marked(circle.get('name') or '')}”.")
+        why = clean(circle.get("reason") or "") or "the inviter's node must be online for it"
+        for pane in PANES:
+            self.query_one(f"#{pane}-panel", Panel).empty(f"Not yet: {why}")
 
     def _show_none(self, text: str) -> None:
         self._shown = None

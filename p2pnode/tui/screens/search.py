@@ -97,7 +97,8 @@ class SearchPage(Page):
         self.query_one(SearchField).focus()
 
     def action_to_hits(self) -> None:
-        self.query_one("#hits", Rows).focus()
+        rows = self.query_one("#hits", Rows)
+        self.set_focus(rows if rows.rows else None)
 
     async def load(self) -> None:
         """Search again for the same text."""

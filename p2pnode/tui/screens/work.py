@@ -152,13 +152,12 @@ class WorkPage(Page):
 
 def manifest(work: Answer, now: float) -> Content:
     """What was signed about a work, and by whom."""
-    signer = clean(work.get("signed_as") or "") or words.short_id(work.get("author") or "")
     identifiers = [f"{entry.get('scheme', '')} {entry.get('value', '')}" for entry in words.items(work, "identifiers")]
     state = str(work.get("state", ""))
     more = fields(
         [
             ("state", words.WORK_STATES.get(state, clean(state)) + (", private" if work.get("private") else "")),
-            ("signed by", words.short_id(signer)),
+            ("signed by", signer(work)),
             ("added", words.ago(work["added"], now) if work.get("added") else ""),
             ("known as", words.listing(identifiers)),
             ("made from", words.listing(work.get("sources") or [])),
@@ -169,6 +168,12 @@ def manifest(work: Answer, now: float) -> Content:
     if summary := work.get("summary"):
         parts.insert(1, Content("\n".join(clean_lines(summary))))
     return Content("\n\n").join(parts)
+
+
+def signer(work: Answer) -> str:
+    """The key that signed the manifest, and what kind of name it is."""
+    key = words.short_id(work.get("author") or "")
+    return f"{key}, a name for one circle only" if work.get("signed_as") == "pseudonym" else f"{key}, a profile"
 
 
 def verdict_row(entry: Answer) -> Row:

@@ -49,6 +49,8 @@ NEGOTIATION_S = 10.0
 """To agree on a protocol or finish a handshake."""
 RESTART_S = 1.0
 """Pause before a periodic task of libp2p that failed goes on."""
+CUT_ROUNDS = 3
+"""Looks for connections left: one that was past our gate when closing began may still appear."""
 CLOSE_S = 1.5
 """For a polite end of all connections together, before they are cut."""
 
@@ -136,15 +138,17 @@ async def close_host(host: BasicHost) -> None:
     swarm = host.get_network()
     for listener in list(swarm.listeners.values()):
         await listener.close()
-    connections = list(swarm.get_connections())
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:
-            for connection in connections:
+            for connection in swarm.get_connections():
                 nursery.start_soon(_close_politely, connection)
-    for connection in connections:
-        with trio.move_on_after(0.1):  # whoever still writes to a socket is woken by its end
-            await connection.muxed_conn.secured_conn.close()
-    swarm.connections.clear()
+    for _ in range(CUT_ROUNDS):
+        # those that did not end politely, and those that were just being made; whoever still writes to one is woken by its end
+        for connection in swarm.get_connections():
+            swarm.remove_conn(connection)
+            with trio.move_on_after(0.1):
+                await connection.muxed_conn.secured_conn.close()
+        await trio.lowlevel.checkpoint()
     with trio.move_on_after(CLOSE_S):
         await host.close()
 

@@ -308,7 +308,12 @@ async def open_network(
     host = build_host(host_key)
     bans = Bans()
     failure: Exception | None = None  # raised last, so that no nursery wraps it into a group
-    async with run_host(host, lambda peer: not bans.is_banned(peer_id(peer), clock())), trio.open_nursery() as nursery:
+    closing = trio.Event()
+
+    def admit(peer: Any) -> bool:
+        return not closing.is_set() and not bans.is_banned(peer_id(peer), clock())
+
+    async with run_host(host, admit), trio.open_nursery() as nursery:
         network = Libp2pNetwork(host, nursery, network_name, address_book, providers, clock, bans)
         async with network.gossip.run():
             try:
@@ -320,6 +325,7 @@ async def open_network(
             except Exception as error:
                 failure = error
             finally:
+                closing.set()  # a dial that succeeds now would be forgotten
                 with trio.CancelScope(shield=True):
                     await close_host(host)
         nursery.cancel_scope.cancel()

@@ -111,6 +111,34 @@ def test_publishing_into_a_circle_lists_it_at_once(start: Callable[..., RealDaem
     assert (verdict["approve"], verdict["reject"]) == (1, 0)
 
 
+def test_a_complaint_that_the_circle_shares_makes_a_work_disputed(
+    start: Callable[..., RealDaemon], tmp_path: Path
+) -> None:
+    anna = start("anna")
+    ben = start("ben", bootstrap=(anna.address,))
+    circle = anna.json("circle", "create", "Readers")["circle"]
+    join(anna, ben, circle)
+    book = tmp_path / "book.txt"
+    book.write_text("all rights reserved\n")
+    work = anna.json("publish", str(book), "--title", "Borrowed Book", "--circle", circle)["work"]
+    wait_until(lambda: counted(ben, work, circle) == (1, 0), what="the listing reaches ben")
+
+    complaint = ben.json(
+        "propose", "flag", circle, work, "--class", "licence", "--reason", "the text itself says all rights reserved"
+    )["proposal"]
+    ben.json("vote", complaint, "approve")
+    wait_until(lambda: anna.run("explain", complaint, check=False).returncode == 0, what="the complaint reaches anna")
+    assert complaint in [question["proposal"] for question in anna.lines("proposals", "--circle", circle)]
+    anna.json("vote", complaint, "approve")
+    for daemon in (anna, ben):
+        wait_until(
+            lambda daemon=daemon: daemon.json("show", work)["verdicts"][0]["verdict"] == "disputed",
+            what="both see the work as disputed",
+        )
+    assert "licence" in anna.run("explain", work).stdout
+    assert verdict_bytes(anna, work, circle) == verdict_bytes(ben, work, circle)
+
+
 def test_private_works_are_not_found_and_not_served(start: Callable[..., RealDaemon], tmp_path: Path) -> None:
     anna = start("anna")
     ben = start("ben", bootstrap=(anna.address,))

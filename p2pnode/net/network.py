@@ -13,7 +13,7 @@ from typing import Any
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import NetworkError, P2pnodeError, UsageError
+from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError, UsageError
 from p2pnode.net import dht, identify
 from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
 from p2pnode.net.bans import Ban, Bans
@@ -41,6 +41,8 @@ DHT_STREAMS_PER_PEER = 8
 """A lookup keeps one or two streams to a peer; the rest is room for parallel lookups."""
 RESTART_S = 5.0
 """Pause before background work that failed is begun again."""
+BROKEN_RULE_POINTS = 5
+"""For any stream on which a peer broke its protocol's rules, whatever its service adds: twenty of them are no accident."""
 MAX_SEEN_ON_LAN = 64
 """Dials in flight to peers that announce themselves on the LAN, where anybody may announce anything."""
 
@@ -145,8 +147,10 @@ class Libp2pNetwork:
             try:
                 await handle(stream)
                 await stream.aclose()
-            except NetworkError as error:
+            except (NetworkError, DecodeError) as error:
                 log.info("%s with %s ended: %s", protocol, peer, error.message)
+                if isinstance(error, (PeerError, DecodeError)):
+                    self.penalise(peer, BROKEN_RULE_POINTS, f"{protocol}: {error.message}")
                 await stream.reset()
             except Exception as error:
                 say_failed(log, f"{protocol} with {peer}", error)

@@ -55,8 +55,7 @@ class _LogLine(logging.Formatter):
 
 def _one_line(error: BaseException) -> str:
     """Where an unexpected error came from, in one line."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
+    error = _first(error)
     place, trace = "", error.__traceback__
     while trace is not None:
         place = f"{trace.tb_frame.f_code.co_filename.rpartition('p2pnode')[2]}:{trace.tb_lineno}"
@@ -74,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.umask(PRIVATE_UMASK)
         lock = DaemonLock.acquire(home)
         try:
-            trio.run(_run, home, settings)
+            _run_to_the_end(home, settings)
         finally:
             lock.release()
     except P2pnodeError as error:
@@ -83,9 +82,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"  {error.hint}", file=sys.stderr)
         return error.exit_status
     except OSError as error:
-        print(f"p2pnode: {error}", file=sys.stderr)
+        print(f"p2pnode: {error.filename or options.home or 'the home'}: {error.strerror or error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _run_to_the_end(home: Home, settings: Settings) -> None:
+    """Nurseries raise groups; what a person should read is the one error of ours in it. A bug keeps its group."""
+    try:
+        trio.run(_run, home, settings)
+    except BaseExceptionGroup as group:
+        known = group.subgroup((P2pnodeError, OSError))
+        if known is None:
+            raise
+        raise _first(known) from group
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -35,8 +35,12 @@ class DaemonLock:
             os.close(descriptor)
             who = "another daemon" if pid is None else f"the daemon with process id {pid}"
             raise RefusedError(f"{who} already runs at {home.path}", hint="stop it with: p2pnode stop")
-        os.ftruncate(descriptor, 0)
-        _write_pid(descriptor)
+        try:
+            os.ftruncate(descriptor, 0)
+            _write_pid(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(f"{home.run / LOCK_NAME} cannot be written: {error.strerror}") from error
         return cls(descriptor)
 
     def release(self) -> None:

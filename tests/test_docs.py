@@ -6,6 +6,7 @@ Quick and without a network: `scripts/check` runs exactly this file. A change th
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -48,10 +49,13 @@ from p2pnode.core import (
     unixfs,
     words,
 )
+from p2pnode.core.verdict import CircleView
 from p2pnode.errors import ERRORS, EXIT_INTERRUPTED, EXIT_OK, P2pnodeError
 from p2pnode.limits import GIB, KIB, MIB
 from p2pnode.services.api import TABLE
 from p2pnode.tui.actions import ACTIONS, page
+from tests.core.circles import DAY
+from tests.core.test_explain import lively
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE, DOCS, VECTORS = ROOT / "p2pnode", ROOT / "p2pnode" / "docs", ROOT / "tests" / "vectors"
@@ -239,6 +243,26 @@ def test_every_protocol_id_and_domain_is_documented() -> None:
     table = {*cells(text_of("protocol.md"), 1), *re.findall(r"`([^`]+)`", text_of("protocol.md"))}
     unsaid = {"/ipfs/id/push/1.0.0"}  # not served: only its id is known
     assert {text for text in own - unsaid if not any(text in said for said in table)} == set()
+
+
+def test_every_member_of_an_explanation_is_documented() -> None:
+    document = text_of("protocol-circles.md")
+    named = set(re.findall(r"`([a-z_]+)`", document))
+    for seed in range(6):
+        circle, question = lively(seed)
+        view = CircleView(circle.charter, circle.records, DAY)
+        told = view.explain(question)
+        assert set(told) - {"larger_k", "ballots_omitted"} <= cells(document), seed
+        assert {*told["cast"], *told["rule"], *told["electorate"], *told["cost_to_flip"], *told["ballots"][0]} <= named
+        assert {ballot["why"] for ballot in told["ballots"]} <= named
+        work = view.explain_work(view.works()[0])
+        assert {*work, *work["questions"][0]} <= named
+        lines = "".join(
+            "(" + ", ".join(map(str, numbers)) + ("," if len(numbers) == 1 else "") + ")\n"
+            for numbers in view.membership.vouches
+        )
+        graph = hashlib.sha256(b"".join(view.members) + lines.encode())
+        assert told["electorate"]["graph"] == graph.hexdigest(), "the digest of the graph as the page tells it"
 
 
 def test_every_file_of_vectors_is_documented() -> None:

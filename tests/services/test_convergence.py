@@ -11,8 +11,9 @@ import trio.testing
 from p2pnode.core.admission import Caps
 from p2pnode.core.charter import Charter
 from p2pnode.core.verdict import CircleView
-from tests.support.circle_nodes import CircleNode, a_hub, pseudonym_of
+from tests.support.circle_nodes import CircleNode, pseudonym_of
 from tests.support.circles import DAY_S, NOON, Circle, history
+from tests.support.loopback import a_hub
 
 CAPS = Caps(registers=6, permanents=3)
 """Small, so that every run drops records, and with them introductions."""

@@ -26,7 +26,7 @@ from p2pnode.services.transfer import Transfer
 from p2pnode.store.memory import ROOT, MemoryStore
 from tests.support.contents import flat, hold, many_files
 from tests.support.dags import Dag, Tree, build, folder, node
-from tests.support.memory_network import Hub, MemoryNetwork, hub
+from tests.support.loopback import Hub, LoopbackNetwork, a_hub
 
 pytestmark = pytest.mark.trio
 BIG = b"".join(b"%d " % number for number in range(6000))
@@ -57,14 +57,14 @@ class World:
 
     async def provider(
         self, name: str, dag: Dag, *, public: bool = True, only: Sequence[Cid] | None = None
-    ) -> MemoryNetwork:
+    ) -> LoopbackNetwork:
         """An honest node that holds a DAG, or some of its leaves."""
         network, store = self.hub.node(name), MemoryStore(self.clock)
         await hold(store, dag, public=public, only=only)
         ServeBlocks(network, store).start()
         return network
 
-    def odd_provider(self, name: str, handle: Handler) -> MemoryNetwork:
+    def odd_provider(self, name: str, handle: Handler) -> LoopbackNetwork:
         """A node that answers in its own way."""
         network = self.hub.node(name)
         network.serve(PROTOCOL, handle)
@@ -100,7 +100,7 @@ class World:
 @trio_fixture
 async def world() -> AsyncIterator[World]:
     """Every test takes `autojump_clock` too: time jumps when everybody waits, and a stall of a minute costs nothing."""
-    async with hub() as made:
+    async with a_hub() as made:
         yield World(made)
 
 

@@ -11,9 +11,9 @@ from p2pnode.core.ids import PeerId
 from p2pnode.core.record import Record
 from p2pnode.core.records import encode_signed
 from p2pnode.services.gossip import FORWARDED_BURST, KEPT_VERDICTS, WRITTEN_BURST
-from tests.support.circle_nodes import CircleNode, a_hub, eventually, pseudonym_of, until_same
+from tests.support.circle_nodes import CircleNode, eventually, pseudonym_of, until_same
 from tests.support.circles import Circle, key
-from tests.support.loopback import Hub
+from tests.support.loopback import Hub, a_hub
 
 NEIGHBOUR = PeerId("neighbour")
 

@@ -25,9 +25,9 @@ from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.sync import circle_key
 from p2pnode.services.sync_peers import PROTOCOL
 from p2pnode.services.sync_session import SILENCE_S
-from tests.support.circle_nodes import CircleNode, a_hub, eventually, pseudonym_of, until_same
+from tests.support.circle_nodes import CircleNode, eventually, pseudonym_of, until_same
 from tests.support.circles import NOON, Circle, key
-from tests.support.loopback import Hub
+from tests.support.loopback import Hub, a_hub
 
 STEWARD = "ann"
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 import trio
 
@@ -50,14 +49,6 @@ class CircleNode(Node):
         for record in records:
             await self.store.write(lambda tx, record=record: self.admission.admit_own(tx, record, self.now))  # type: ignore[misc]
         self.admission.changed(self.circle.id)
-
-
-@asynccontextmanager
-async def a_hub() -> AsyncIterator[Hub]:
-    """A hub whose nodes all end with the block."""
-    async with trio.open_nursery() as nursery:
-        yield Hub(nursery)
-        nursery.cancel_scope.cancel()
 
 
 async def eventually(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:

@@ -1,107 +1,82 @@
-"""The Network port in one process: memory streams, a shared DHT, topics that flood. For tests of services without libp2p."""
+"""The Network port in one process: streams of memory, a DHT that is one dictionary, topics that flood. For services without libp2p.
+
+Holds to the same contract as `p2pnode.net` (`tests/net/test_contract.py`); no latency and no loss but what a test asks for.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
-from trio.testing import memory_stream_pair
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
-from p2pnode.ports import PeerEvent, PeerView, Stream
+from p2pnode.net.bans import Bans
+from p2pnode.ports import Direction, PeerEvent, PeerView, Stream
+from tests.support.loopback_stream import Link, LoopbackStream, stream_pair
 
 log = logging.getLogger("tests.loopback")
 
 Handle = Callable[[Stream], Awaitable[None]]
 Validate = Callable[[PeerId, bytes], bool]
 Deliver = Callable[[PeerId, bytes], None]
-
-
-class LoopbackStream:
-    """One end of a stream. `tap` counts bytes written; a reset breaks both ends."""
-
-    def __init__(self, peer: PeerId, pipe: trio.StapledStream, link: _Link) -> None:
-        self._peer, self._pipe, self._link = peer, pipe, link
-
-    @property
-    def peer(self) -> PeerId:
-        return self._peer
-
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        if self._link.bytes_left is not None:
-            self._link.bytes_left -= len(data)
-            if self._link.bytes_left < 0:  # what was sent before arrives, then the line is dead
-                await self._pipe.aclose()
-                raise NetworkError("lost")
-        self._link.bytes += len(data)
-        try:
-            self._check()
-            await self._pipe.send_all(bytes(data))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise NetworkError("broken") from error
-
-    async def receive_some(self, max_bytes: int) -> bytes:
-        try:
-            data = await self._pipe.receive_some(max_bytes)
-            self._check()
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise NetworkError("broken") from error
-        return bytes(data)
-
-    async def send_eof(self) -> None:
-        await self._pipe.send_eof()
-
-    async def aclose(self) -> None:
-        await self._pipe.aclose()
-
-    async def reset(self) -> None:
-        self._link.broken = self._link.bytes_left is None or self._link.bytes_left >= 0
-        await self._pipe.aclose()
-
-    def _check(self) -> None:
-        if self._link.broken:
-            raise NetworkError("reset")
-
-
-@dataclass
-class _Link:
-    """What both ends of a stream share."""
-
-    broken: bool = False
-    bytes: int = 0
-    bytes_left: int | None = None
+MAX_GOSSIP_BYTES = 64 << 10
+KEY_BYTES = 32
 
 
 @dataclass
 class Hub:
-    """Everybody there is. `break_after` cuts every new stream after so many bytes."""
+    """Everybody there is. `break_after` cuts every new stream after so many bytes; `links` are the streams so far."""
 
     nursery: trio.Nursery
     nodes: dict[PeerId, LoopbackNetwork] = field(default_factory=dict)
     providers: dict[bytes, list[PeerId]] = field(default_factory=dict)
-    links: list[_Link] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     break_after: int | None = None
 
     def node(self, name: str) -> LoopbackNetwork:
+        """A new node, online, connected to nobody."""
         network = LoopbackNetwork(self, PeerId(name))
         self.nodes[network.peer_id] = network
         return network
 
 
+@asynccontextmanager
+async def a_hub() -> AsyncIterator[Hub]:
+    """A hub whose nodes all end with the block."""
+    async with trio.open_nursery() as nursery:
+        yield Hub(nursery)
+        nursery.cancel_scope.cancel()
+
+
+@dataclass
+class _Connection:
+    """One node's side. `links` are the streams that it carries."""
+
+    direction: Direction
+    links: list[Link] = field(default_factory=list)
+
+
 class LoopbackNetwork:
-    """ports.Network of one node on a hub."""
+    """ports.Network of one node on a hub. Tests look at `topics`, `penalties` and `opened`: the streams it asked for."""
 
     def __init__(self, hub: Hub, peer_id: PeerId) -> None:
         self._hub, self._id = hub, peer_id
-        self._handlers: dict[str, Handle] = {}
-        self._connected: dict[PeerId, str] = {}
+        self._online = True
+        self._handlers: dict[str, tuple[Handle, int]] = {}
+        self._serving: Counter[tuple[str, PeerId]] = Counter()
+        self._connected: dict[PeerId, _Connection] = {}
         self._events: list[trio.MemorySendChannel[PeerEvent]] = []
+        self._bans = Bans()
+        self._heard: set[bytes] = set()
         self.topics: dict[str, tuple[Validate, Deliver]] = {}
         self.penalties: list[tuple[PeerId, int, str]] = []
+        self.opened: list[tuple[PeerId, str]] = []
 
     @property
     def peer_id(self) -> PeerId:
@@ -110,19 +85,35 @@ class LoopbackNetwork:
     def addresses(self) -> list[str]:
         return [f"/memory/p2p/{self._id}"]
 
-    def peers(self) -> list[PeerView]:
-        return [
-            PeerView(peer, (), direction, "", None, self._hub.nodes[peer].protocols)  # type: ignore[arg-type]
-            for peer, direction in self._connected.items()
-        ]
-
     @property
     def protocols(self) -> tuple[str, ...]:
         return tuple(self._handlers)
 
+    @property
+    def online(self) -> bool:
+        return self._online
+
+    @online.setter
+    def online(self, online: bool) -> None:
+        """Off: every connection is lost, and nobody reaches it, or is reached by it, until it is on again."""
+        self._online = online
+        for peer in [] if online else list(self._connected):
+            self._part(peer)
+
+    # ---- peers
+
+    def peers(self) -> list[PeerView]:
+        return [
+            PeerView(peer, (f"/memory/p2p/{peer}",), held.direction, "", None, self._hub.nodes[peer].protocols)
+            for peer, held in sorted(self._connected.items())
+        ]
+
+    def peer_events(self) -> AbstractAsyncContextManager[AsyncIterator[PeerEvent]]:
+        return self._open_events()
+
     @asynccontextmanager
     async def _open_events(self) -> AsyncIterator[AsyncIterator[PeerEvent]]:
-        send, receive = trio.open_memory_channel[PeerEvent](100)
+        send, receive = trio.open_memory_channel[PeerEvent](math.inf)
         for view in self.peers():
             send.send_nowait(PeerEvent(view.peer, True, view.protocols))
         self._events.append(send)
@@ -131,50 +122,96 @@ class LoopbackNetwork:
         finally:
             self._events.remove(send)
 
-    def peer_events(self) -> AbstractAsyncContextManager[AsyncIterator[PeerEvent]]:
-        return self._open_events()
-
     async def connect(self, address: str) -> PeerId:
-        peer = PeerId(address.rsplit("/", 1)[-1])
-        if peer not in self._hub.nodes:
-            raise UsageError("no such address")
+        where, mark, name = address.rpartition("/p2p/")
+        if not (where and mark and name):
+            raise UsageError(f"{address!r} is no address with a peer ID")
+        if name == self._id:
+            raise UsageError("that is the address of this very node")
         await trio.lowlevel.checkpoint()
-        self._meet(peer, "outbound")
-        self._hub.nodes[peer]._meet(self._id, "inbound")
-        return peer
+        self._dial(PeerId(name))
+        return PeerId(name)
 
-    def _meet(self, peer: PeerId, direction: str) -> None:
-        if peer not in self._connected:
-            self._connected[peer] = direction
-            self._tell(PeerEvent(peer, True, self._hub.nodes[peer].protocols))
+    def _dial(self, peer: PeerId) -> None:
+        if peer in self._connected:
+            return
+        other = self._hub.nodes.get(peer)
+        if other is None or not other._online or not self._online:
+            raise NetworkError(f"{peer} cannot be reached")
+        if self._is_banned(peer) or other._is_banned(self._id):
+            raise NetworkError(f"{peer} cannot be reached: one of the two banned the other")
+        self._meet(peer, "outbound")
+        other._meet(self._id, "inbound")
+
+    def _meet(self, peer: PeerId, direction: Direction) -> None:
+        self._connected[peer] = _Connection(direction)
+        self._tell(PeerEvent(peer, True, self._hub.nodes[peer].protocols))
 
     async def disconnect(self, peer: PeerId) -> None:
-        for one, other in ((self, peer), (self._hub.nodes[peer], self._id)):
-            one._connected.pop(other, None)
-            one._tell(PeerEvent(other, False))
         await trio.lowlevel.checkpoint()
+        self._part(peer)
+
+    def _part(self, peer: PeerId) -> None:
+        if peer not in self._connected:
+            return
+        for one, other in ((self, peer), (self._hub.nodes[peer], self._id)):
+            for link in one._connected.pop(other).links:
+                link.lose()
+            one._tell(PeerEvent(other, False))
 
     def _tell(self, event: PeerEvent) -> None:
         for channel in self._events:
             channel.send_nowait(event)
 
+    def penalise(self, peer: PeerId, points: int, reason: str) -> None:
+        self.penalties.append((peer, points, reason))
+        if self._bans.penalise(peer, points, reason, trio.current_time()):
+            self._part(peer)
+
+    def _is_banned(self, peer: PeerId) -> bool:
+        return self._bans.is_banned(peer, trio.current_time())
+
+    # ---- streams
+
     async def open_stream(self, peer: PeerId, protocol: str, *, timeout_s: float = 10.0) -> Stream:
-        if peer not in self._connected:
-            await self.connect(f"/memory/p2p/{peer}")
-        handle = self._hub.nodes[peer]._handlers.get(protocol)
-        if handle is None:
+        if peer == self._id:
+            raise UsageError("a node opens no stream to itself")
+        self.opened.append((peer, protocol))
+        await trio.lowlevel.checkpoint()
+        self._dial(peer)
+        other = self._hub.nodes[peer]
+        if protocol not in other._handlers:
             raise NetworkError(f"{peer} does not speak {protocol}")
-        mine, yours = memory_stream_pair()
-        link = _Link(bytes_left=self._hub.break_after)
+        link = Link(self._hub.break_after)
         self._hub.links.append(link)
-        self._hub.nursery.start_soon(_answer, handle, LoopbackStream(self._id, yours, link))
-        return LoopbackStream(peer, mine, link)
+        self._connected[peer].links.append(link)
+        mine, theirs = stream_pair(self._id, peer, link)
+        self._hub.nursery.start_soon(other._answer, protocol, theirs)
+        return mine
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
-        self._handlers[protocol] = handle
+        self._handlers[protocol] = (handle, streams_per_peer)
+
+    async def _answer(self, protocol: str, stream: LoopbackStream) -> None:
+        handle, limit = self._handlers[protocol]
+        place = (protocol, stream.peer)
+        if self._serving[place] >= limit:
+            await stream.reset()
+            return
+        self._serving[place] += 1
+        try:
+            await handle(stream)
+            await stream.aclose()
+        except Exception as error:
+            log.info("%s with %s failed: %r", protocol, stream.peer, error)
+            await stream.reset()
+        finally:
+            self._serving[place] -= 1
+
+    # ---- DHT and gossip
 
     async def provide(self, key: bytes) -> int:
-        held = self._hub.providers.setdefault(key, [])
+        held = self._hub.providers.setdefault(_checked(key), [])
         if self._id not in held:
             held.append(self._id)
         await trio.lowlevel.checkpoint()
@@ -182,7 +219,7 @@ class LoopbackNetwork:
 
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         await trio.lowlevel.checkpoint()
-        return [peer for peer in self._hub.providers.get(key, []) if peer != self._id][:limit]
+        return [peer for peer in self._hub.providers.get(_checked(key), []) if peer != self._id][:limit]
 
     async def join_topic(self, topic: str, validate: Validate, deliver: Deliver) -> None:
         await trio.lowlevel.checkpoint()
@@ -190,34 +227,37 @@ class LoopbackNetwork:
 
     async def leave_topic(self, topic: str) -> None:
         await trio.lowlevel.checkpoint()
-        del self.topics[topic]
+        self.topics.pop(topic, None)
 
     async def publish(self, topic: str, data: bytes) -> None:
-        """Everybody connected hears it, and relays what its validator likes."""
+        """Everybody connected hears it at once, and relays what its validator likes."""
+        if not 0 < len(data) <= MAX_GOSSIP_BYTES:
+            raise UsageError(f"a gossip message has 1 to {MAX_GOSSIP_BYTES} bytes, not {len(data)}")
         await trio.lowlevel.checkpoint()
-        heard = {self._id}
+        self._heard.add(data)
         forwarders = [self]
         while forwarders:
             forwarder = forwarders.pop(0)
-            for peer in forwarder._connected:
-                other = self._hub.nodes[peer]
-                if peer in heard or topic not in other.topics:
-                    continue
-                heard.add(peer)
-                validate, deliver = other.topics[topic]
-                if validate(forwarder.peer_id, data):
-                    deliver(forwarder.peer_id, data)
-                    forwarders.append(other)
+            others = [self._hub.nodes[peer] for peer in forwarder._connected]
+            forwarders += [other for other in others if other._hear(topic, forwarder._id, data)]
 
-    def penalise(self, peer: PeerId, points: int, reason: str) -> None:
-        self.penalties.append((peer, points, reason))
+    def _hear(self, topic: str, forwarder: PeerId, data: bytes) -> bool:
+        """Whether it was new, welcome and delivered here. A refusal is not remembered: the next forwarder may have better luck."""
+        if topic not in self.topics or data in self._heard:
+            return False
+        validate, deliver = self.topics[topic]
+        try:
+            if not validate(forwarder, data):
+                return False
+            self._heard.add(data)
+            deliver(forwarder, data)
+        except Exception as error:
+            log.info("the validator of %s failed: %r", topic, error)
+            return False
+        return True
 
 
-async def _answer(handle: Handle, stream: LoopbackStream) -> None:
-    try:
-        await handle(stream)
-    except Exception as error:
-        log.warning("a handler failed: %r", error)
-        await stream.reset()
-    else:
-        await stream.aclose()
+def _checked(key: bytes) -> bytes:
+    if len(key) != KEY_BYTES:
+        raise UsageError(f"a DHT key has {KEY_BYTES} bytes, not {len(key)}")
+    return key

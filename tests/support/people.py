@@ -20,7 +20,7 @@ from p2pnode.services.circles import Circles
 from p2pnode.services.me import Me
 from p2pnode.services.views import Views
 from p2pnode.store.memory import MemoryStore
-from tests.support.loopback import Hub
+from tests.support.loopback import Hub, a_hub
 
 NOON = 1_780_000_000.0
 
@@ -104,13 +104,11 @@ def circle_id(answer: Json) -> CircleId:
 @asynccontextmanager
 async def people(*names: str) -> AsyncIterator[list[Person]]:
     """Their nodes, answering join requests; connected to nobody."""
-    async with trio.open_nursery() as nursery:
-        hub = Hub(nursery)
+    async with a_hub() as hub:
         everybody = [Person(hub, name) for name in names]
         for person in everybody:
-            await person.circles.start(nursery)
+            await person.circles.start(hub.nursery)
         yield everybody
-        nursery.cancel_scope.cancel()
 
 
 async def until(condition: Callable[[], bool]) -> None:

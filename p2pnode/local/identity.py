@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ SCRYPT_R, SCRYPT_P = 8, 1
 SALT_BYTES, NONCE_BYTES = 16, 12
 BACKUP_WORDS = 24
 _SEAL_DOMAIN = b"p2pnode/identity/1"
+_KEY_FILE = re.compile(rf'\s*\{{\s*"format":\s*"(?:{IDENTITY_FORMAT}|{HOST_FORMAT})"'.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ def open_identity(path: Path, passphrase: str | None = None) -> Opened:
             hint="give it at the prompt or in P2PNODE_PASSPHRASE",
         )
     return Opened(_unseal(path, content, passphrase), True)
+
+
+def is_key_file(head: bytes) -> bool:
+    """Whether a file that begins so (some 64 bytes) is an identity or a host key, under whatever name: nothing to publish."""
+    return _KEY_FILE.match(head) is not None
 
 
 def is_sealed(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """Walking a path to be published: every byte read once, hashed, and told as events; nothing is stored or changed here.
 
 Regular files are read where they lie, symlinks are recorded and never followed, everything else (sockets, devices, pipes,
-unreadable entries, names that are not UTF-8) is left out and listed with the reason. Hidden files are files like any other; times
+unreadable entries, names that are not UTF-8, and secret keys and homes of p2pnode itself) is left out and listed with the reason. Hidden files are files like any other; times
 and permissions are not part of the profile. The order is fixed: names sorted by bytes, depth first.
 Blocking: call it in a worker thread. Used by the publish service and by `p2pnode cid`.
 """
@@ -21,11 +21,17 @@ from p2pnode.core.unixfs import Block, Built, FileBuilder, build_folder, build_s
 from p2pnode.errors import ChangedError, UsageError
 from p2pnode.limits import LEAF_BYTES
 from p2pnode.local.folder import Folder, kind_in_words
+from p2pnode.local.identity import is_key_file
 
 MAX_FOLDER_DEPTH = 56
 """Folders in one another: readers refuse trees of over 64 levels, of which a file may need four."""
 HELD_LEAVES = 1024
 """Leaves (1 GiB) of a file that are held back until it proved unchanged; a longer file is told as it is read."""
+
+HOME_MARK = "identity.key"
+"""A folder that holds this file, if it is a key, is a node's home."""
+KEY_FILE_HEAD_BYTES = 64
+"""Enough of a file to see that it is a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,7 @@ class _Scan:
             else:
                 folder = Folder.open(os.path.realpath(parent))
                 try:
+                    _refuse_home(folder)
                     root = yield from self._file(folder, name, "")
                 finally:
                     folder.close()
@@ -163,6 +170,7 @@ class _Scan:
         """Depth first, without recursion: a level is finished when its names are used up."""
         levels: list[_Level] = []
         try:
+            _refuse_home(top)
             levels.append(_Level(top, b"", "", iter(top.names())))
             while True:
                 level = levels[-1]
@@ -194,8 +202,9 @@ class _Scan:
                     raise _LeftOut(f"it lies deeper than {MAX_FOLDER_DEPTH} folders")
                 folder = Folder.open(text, level.folder)
                 try:
+                    _refuse_home(folder)
                     levels.append(_Level(folder, name, path, iter(folder.names())))
-                except OSError:
+                except (_LeftOut, OSError):
                     folder.close()
                     raise
             elif stat.S_ISLNK(mode):
@@ -239,6 +248,8 @@ class _Scan:
         offset = 0
         while offset < before.st_size or not before.st_size:
             length = self._fill(file, min(LEAF_BYTES, before.st_size - offset))
+            if not offset and is_key_file(bytes(self._buffer[: min(length, KEY_FILE_HEAD_BYTES)])):
+                raise _LeftOut("it is a secret key of p2pnode")
             cid = Cid.v1(RAW, hashlib.sha256(self._buffer[:length]).digest())
             leaves.append((cid, offset, length))
             offset += length
@@ -270,6 +281,19 @@ class _Scan:
                 raise _LeftOut("it became shorter while it was being read")
             filled += got
         return filled
+
+
+def _refuse_home(folder: Folder) -> None:
+    """A node's folder holds its keys, and which of its names are one person: whoever publishes it means something else.
+
+    Its library, being a folder of its own, may be published.
+    """
+    try:
+        with io.FileIO(folder.open_file(HOME_MARK)) as file:
+            if is_key_file(file.read(KEY_FILE_HEAD_BYTES) or b""):
+                raise _LeftOut("it is the folder of a p2pnode node, with its secret keys")
+    except OSError:
+        return  # no such file, or one that nobody here can read, and so nobody can publish
 
 
 def _collect(events: Generator[Event, None, Built], into: list[Event]) -> Built:

@@ -18,6 +18,7 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import ChangedError, UsageError
 from p2pnode.local import tree
 from p2pnode.local.folder import Folder
+from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.local.tree import Blocks, Event, File, Leaves, Scanned, Skipped, measure, root_cid, scan
 from tests.support.dags import build, walk
 
@@ -220,3 +221,44 @@ def test_a_path_that_cannot_be_published_is_refused_in_words(name: str, words: s
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError, match=words):
         list(scan(str(tmp_path / name)))
+
+
+def _a_home(path: Path) -> Path:
+    (path / "library").mkdir(parents=True)
+    load_or_create(path / "identity.key")
+    load_or_create_host_key(path / "host.key")
+    (path / "node.db").write_bytes(b"who is who")
+    (path / "library" / "book.txt").write_bytes(b"a book")
+    return path
+
+
+def test_the_home_of_a_node_is_left_out_with_its_keys(tmp_path: Path) -> None:
+    _a_home(tmp_path / "home")
+    (tmp_path / "note.txt").write_bytes(b"for all")
+    events = list(scan(str(tmp_path)))
+    assert _skipped(events) == {"home": "it is the folder of a p2pnode node, with its secret keys"}
+    assert list(_skeleton_of(events)) == ["note.txt"]
+
+
+@pytest.mark.parametrize("name", ["", "identity.key", "host.key", "node.db"])
+def test_the_home_of_a_node_cannot_be_published(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="secret key"):
+        list(scan(str(_a_home(tmp_path / "home") / name)))
+
+
+def test_the_library_in_a_home_can_be_published(tmp_path: Path) -> None:
+    events = list(scan(str(_a_home(tmp_path / "home") / "library")))
+    assert list(_skeleton_of(events)) == ["book.txt"]
+
+
+@pytest.mark.parametrize("passphrase", [None, "correct horse"])
+def test_a_copy_of_a_key_under_another_name_is_left_out(passphrase: str | None, tmp_path: Path) -> None:
+    load_or_create(tmp_path / "old-laptop.json", passphrase)
+    events = list(scan(str(tmp_path)))
+    assert _skipped(events) == {"old-laptop.json": "it is a secret key of p2pnode"}
+
+
+def test_other_files_called_identity_key_are_files_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "identity.key").write_bytes(b'{"format": "of another program"}')
+    events = list(scan(str(tmp_path)))
+    assert (_skipped(events), list(_skeleton_of(events))) == ({}, ["identity.key"])

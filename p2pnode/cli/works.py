@@ -22,6 +22,8 @@ SKIPPED_SHOWN = 5
 
 def absolute(path: str, *, must_exist: bool = False) -> str:
     """The absolute path, symbolic links kept; the daemon runs in another folder than the person does."""
+    if not path:  # what an unset variable in a script leaves; to a path it would mean the folder one stands in
+        raise UsageError("the path is empty", hint="give the path of a file or a folder; `.` is this folder")
     whole = os.path.abspath(os.path.expanduser(path))
     if must_exist and not os.path.lexists(whole):
         raise UsageError(f"there is nothing at {whole}", hint="give the path of a file or a folder")

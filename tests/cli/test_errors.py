@@ -211,3 +211,16 @@ def test_a_call_loads_no_event_loop(home: Path) -> None:
             [sys.executable, "-c", code], env=os.environ | {"P2PNODE_HOME": str(home)}, capture_output=True, text=True
         )
     assert process.stdout.splitlines()[-1] == "0", process.stdout + process.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["cid", ""], ["publish", "", "--title", "Everything here"], ["get", "bafkqaaa", "-o", ""]]
+)
+def test_an_empty_path_is_not_the_folder_one_stands_in(
+    arguments: list[str], cli: Cli, serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    daemon = serve({"work.publish": {}, "work.get": {}})
+    said = cli(*arguments)
+    assert (said.status, said.out, daemon.calls) == (2, "", [])
+    assert said.err.startswith("p2pnode: the path is empty\n")

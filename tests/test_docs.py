@@ -357,6 +357,7 @@ READ_NUMBERS = [
     ("net/host.py", "{MAX_STREAMS_PER_PEER} streams that one peer has open to us"),
     ("net/identify.py", "first {MAX_PROTOCOLS} protocols, 8 addresses, {MAX_AGENT_CHARACTERS} characters of agent"),
     ("net/bans.py", "at {BAN_POINTS} it is disconnected and refused for 30 minutes"),
+    ("net/network.py", "asking more often than a rate allows | {BROKEN_RULE_POINTS} ("),
     ("net/kad/table.py", "k = {BUCKET_PEERS}"),
     ("net/kad/wire.py", "a key 1-{MAX_KEY_BYTES} bytes"),
     ("net/kad/lookup.py", "({PARALLEL} requests at a time, at most {MAX_REQUESTS}"),

@@ -1,8 +1,9 @@
 """Walking a path to be published: every byte read once, hashed, and told as events; nothing is stored or changed here.
 
 Regular files are read where they lie, symlinks are recorded and never followed, everything else (sockets, devices, pipes,
-unreadable entries, names that are not UTF-8, and secret keys and homes of p2pnode itself) is left out and listed with the reason. Hidden files are files like any other; times
-and permissions are not part of the profile. The order is fixed: names sorted by bytes, depth first.
+unreadable entries, names that are not UTF-8, secret keys and homes of p2pnode itself) is left out and listed with the reason.
+Hidden files are files like any other; times and permissions are not part of the profile. The order is fixed: names sorted by
+bytes, depth first.
 Blocking: call it in a worker thread. Used by the publish service and by `p2pnode cid`.
 """
 

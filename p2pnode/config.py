@@ -72,7 +72,7 @@ class Settings:
     lan: bool = True
     """Find and be found on the local network (multicast DNS)."""
     network: str = "p2pnode"
-    """Name of the network: nodes of different names never mix."""
+    """Name of the network: nodes of different names do not find each other, in the DHT or on the local network."""
     library: str = ""
     """Where fetched works go; empty = `library` in the home."""
     quota_bytes: int = LIBRARY_QUOTA_BYTES

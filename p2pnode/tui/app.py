@@ -48,11 +48,11 @@ _ABOUT_CIRCLES = frozenset({"circle.joined", "circle.refused", "verdict.changed"
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event as Home shows it. `at` in seconds since 1970."""
+    """One event as it came; its words are made when it is drawn, because names may become known later. `at`: seconds since 1970."""
 
     at: float
-    text: str
-    style: str
+    name: str
+    data: Answer
 
 
 def is_mine(circle: Answer) -> bool:
@@ -244,5 +244,5 @@ class P2pnodeApp(App[None]):
         self._draw()
 
     def _remember(self, name: str, data: Answer) -> None:
-        if text := happenings.sentence(name, data, self.my_circles):
-            self.happenings.append(Happening(self.clock(), text, happenings.style(name, data)))
+        if happenings.sentence(name, data, self.my_circles):
+            self.happenings.append(Happening(self.clock(), name, data))

@@ -146,7 +146,7 @@ async def test_a_refused_ballot_keeps_the_form_and_says_why(home: Home, scripted
         assert pilot.app.screen.choice == "abstain"
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(pilot.app.screen, VoteForm))
-        assert len(node.asked("ballot.cast")) == 1
+        assert node.asked("ballot.cast") == [{"proposal": world.LIST_WATER["proposal"], "choice": "abstain"}]
 
 
 @pytest.mark.asyncio

@@ -13,6 +13,7 @@ from p2pnode.tui import words
 from p2pnode.tui.actions import Situation
 from p2pnode.tui.advice import advice, is_first_run
 from p2pnode.tui.draw import LABEL_CELLS, fields, progress_bar, styled
+from p2pnode.tui.happenings import sentence, style
 from p2pnode.tui.links import key_link
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
@@ -149,7 +150,10 @@ class HomePage(Page):
         self.query_one("#recent", Rows).put(
             Row(
                 f"{each.at}-{index}",
-                (styled(words.ago(each.at, app.clock()), "$foreground-muted"), styled(each.text, each.style)),
+                (
+                    styled(words.ago(each.at, app.clock()), "$foreground-muted"),
+                    styled(sentence(each.name, each.data, app.my_circles), style(each.name, each.data)),
+                ),
             )
             for index, each in reversed(happenings)
         )

@@ -27,6 +27,7 @@ from p2pnode.control.listening import listen
 from p2pnode.control.lock import DaemonLock
 from p2pnode.control.server import TaskStatus, serve
 from p2pnode.errors import P2pnodeError
+from p2pnode.flood_gate import FloodGate
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.network import open_network
 from p2pnode.services.api import methods
@@ -125,6 +126,7 @@ def _settings(home: Home, options: argparse.Namespace) -> Settings:
 def _start_logging(settings: Settings) -> None:
     line = logging.StreamHandler(sys.stderr)
     line.setFormatter(_LogLine())
+    line.addFilter(FloodGate())
     logging.basicConfig(level=logging.WARNING, handlers=[line], force=True)
     logging.getLogger("p2pnode").setLevel(settings.log_level.upper())
 

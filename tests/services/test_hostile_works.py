@@ -100,15 +100,15 @@ async def test_names_that_lead_elsewhere(tmp_path: Path) -> None:
     )
     async with meeting(tmp_path) as (one, hostile):
         provide(hostile, {root: block, inner[0]: inner[1], **dict(zip(cids, leaves, strict=True))})
-        before = set(tmp_path.iterdir())
+        before = set(os.listdir(tmp_path))
         with pytest.raises(P2pnodeError):  # the declared lengths are false
             await get(one, str(root), tmp_path / "false")
         await get(one, str(inner[0]), tmp_path / "out")
         written = files_of(tmp_path / "out")
         assert sorted(written.values()) == sorted(leaves)
         assert all(name.isprintable() and "/" not in name for name in written), list(written)
-        assert set(tmp_path.iterdir()) - before == {tmp_path / "out"}
-        assert not Path("/etc/outside").exists()
+        assert set(os.listdir(tmp_path)) - before == {"out"}
+        assert "outside" not in os.listdir("/etc")
 
 
 async def test_a_bomb_of_folders(tmp_path: Path) -> None:
@@ -161,4 +161,4 @@ async def test_a_work_whose_title_and_numbers_lie(tmp_path: Path, title: str) ->
         assert (tmp_path / "out").read_bytes() == SMALL
         kept = list(files_of(tmp_path / "home" / "library").values())
         assert kept in ([SMALL], []), "kept in the library, or as a row of the store"
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "out"]
+        assert sorted(os.listdir(tmp_path)) == ["home", "out"]

@@ -201,14 +201,30 @@ def get(call: Call, work: str, path: str | None, timeout_s: float | None) -> Non
         params["path"] = absolute(path)
     if timeout_s is not None:
         params["timeout_s"] = timeout_s
-    with Progress() as progress:
-        answer = call.ask("work.get", params, progress.update, timeout_s=None)
+    try:
+        with Progress() as progress:
+            answer = call.ask("work.get", params, progress.update, timeout_s=None)
+    except KeyboardInterrupt:
+        if not call.json:
+            click.echo("The node goes on fetching. To see or stop it: p2pnode transfers", err=True)
+        raise
     if call.json:
         print_json(answer)
     else:
         print_pairs(
             [("path", answer.get("path")), ("size", size(answer.get("bytes"))), ("providers", answer.get("providers"))]
         )
+        _note_differences(answer)
+
+
+def _note_differences(answer: dict[str, Any]) -> None:
+    for path in answer.get("left_out", [])[:SKIPPED_SHOWN]:
+        note(f"left out: {path} (a symbolic link: links are not made)")
+    for item in answer.get("renamed", [])[:SKIPPED_SHOWN]:
+        note(f"renamed: {item.get('path')} (its name is not safe on every disk)")
+    more = sum(max(answer.get(name, 0) - SKIPPED_SHOWN, 0) for name in ("left_out_count", "renamed_count"))
+    if more:
+        note(f"{more} more of these (--json lists them)")
 
 
 @click.group(cls=Group, invoke_without_command=True)

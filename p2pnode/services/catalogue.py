@@ -43,10 +43,15 @@ def work_id(record: Record) -> WorkId:
     return WorkId(record.target if "base" in record.fields else record.id)
 
 
-def put_manifest(tx: Tx, record: Record, *, state: str, private: bool, added: float) -> Work:
-    """Insert the work, or replace it by a newer manifest of the same author; a work we hold never falls back to heard."""
+def put_manifest(tx: Tx, record: Record, *, state: str, private: bool, added: float) -> Work | None:
+    """Insert the work, or replace it by a newer manifest of the same author; a work we hold never falls back to heard.
+
+    None for a revision of a work that is not held: only the first manifest, whose id names the work, proves who its author is.
+    """
     row = work_row(record, state=state, private=private, added=added)
     held = tx.work(row.id)
+    if held is None and "base" in record.fields:
+        return None
     if held is not None:
         if held.author != row.author or (held.manifest.created, held.manifest.id) > (record.created, record.id):
             return held

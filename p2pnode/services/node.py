@@ -115,6 +115,10 @@ class Node:
             if record.kind == PROPOSAL:
                 await self._learn_of(record)
 
+    async def _title(self, work: WorkId) -> str:
+        held = await self.store.read(lambda tx: tx.work(work))
+        return held.title if held else ""
+
     async def _learn_of(self, proposal: Record) -> None:
         """Somebody proposed a work that we never heard of: ask the network for its manifest, so that it has a title."""
         subject = proposal.fields.get("subject")
@@ -133,6 +137,7 @@ class Node:
                 self.emit(
                     "verdict.changed",
                     {
+                        "title": await self._title(work),
                         "circle": id_text(CIRCLE_PREFIX, circle),
                         "work": id_text(WORK_PREFIX, work),
                         "proposal": None if question is None else id_text(QUESTION_PREFIX, question),

@@ -14,6 +14,7 @@ from functools import partial
 
 import trio
 
+from p2pnode.core.cid import Cid
 from p2pnode.core.ids import ID_BYTES, CircleId
 from p2pnode.core.manifest import Manifest
 from p2pnode.core.words import word_key, work_words
@@ -39,8 +40,12 @@ PAGE_WORKS = 500
 def provide_keys(work: Work) -> list[bytes]:
     """The DHT keys of a public work: its root, its own id (so that the id alone finds it) and its words."""
     manifest = Manifest.of(work.manifest)
-    root = work.root.digest if len(work.root.digest) == ID_BYTES else hashlib.sha256(work.root.multihash).digest()
-    return [root, bytes(work.id), *(word_key(word) for word in work_words(manifest))]
+    return [root_key(work.root), bytes(work.id), *(word_key(word) for word in work_words(manifest))]
+
+
+def root_key(root: Cid) -> bytes:
+    """The DHT key of a content: its digest, as in IPFS; of a digest that is no 32 bytes, the SHA-256 of its multihash."""
+    return root.digest if len(root.digest) == ID_BYTES else hashlib.sha256(root.multihash).digest()
 
 
 def enqueue_work(tx: Tx, work: Work, now: float) -> None:

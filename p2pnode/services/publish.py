@@ -157,6 +157,7 @@ class Publish:
                 tx.set_public(scanned.root, True)
             tx.pin(scanned.root)
             row = put_manifest(tx, record, state="own", private=private, added=now)
+            assert row is not None, "a first manifest names its own work"
             question = self._tell(tx, record, circle, now)
             if not private:
                 enqueue_work(tx, row, now)

@@ -48,6 +48,8 @@ class _Running:
     question: Question
     tell: Callable[[Work, int], Awaitable[None]]
     asked: set[PeerId] = field(default_factory=set)
+    strangers: set[PeerId] = field(default_factory=set)
+    """Those of them whom the DHT named."""
     answered: int = 0
     found: dict[WorkId, set[PeerId]] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ class Search:
     async def _ask_everybody(self, running: _Running, keys: list[bytes]) -> None:
         async with trio.open_nursery() as nursery:
             connected = [p.peer for p in self._network.peers() if PROTOCOL in p.protocols]
-            self._ask_some(nursery, running, self._members_first(connected))
+            self._ask_some(nursery, running, self._members_first(connected)[:SEARCH_PEERS])
             for key in keys:
                 nursery.start_soon(self._ask_providers, nursery, running, key)
 
@@ -127,13 +129,14 @@ class Search:
             peers = await self._network.find_providers(key, limit=SEARCH_PEERS)
         except NetworkError:
             return  # the DHT is a hint: connected peers were asked already
-        self._ask_some(nursery, running, peers)
+        strangers = [peer for peer in peers if peer not in running.asked][: SEARCH_PEERS - len(running.strangers)]
+        running.strangers.update(strangers)
+        self._ask_some(nursery, running, strangers)
 
     def _ask_some(self, nursery: trio.Nursery, running: _Running, peers: Iterable[PeerId]) -> None:
         for peer in peers:
-            if peer not in running.asked and len(running.asked) < 2 * SEARCH_PEERS:
-                running.asked.add(peer)
-                nursery.start_soon(self._ask, running, peer)
+            running.asked.add(peer)
+            nursery.start_soon(self._ask, running, peer)
 
     async def _ask(self, running: _Running, peer: PeerId) -> None:
         try:
@@ -165,6 +168,8 @@ class Search:
         row = await self._store.write(
             lambda tx: put_manifest(tx, record, state="heard", private=False, added=now), durable=False
         )
+        if row is None:
+            return
         sources = self._heard_from.pop(row.id, set()) | {peer}
         self._heard_from[row.id] = sources
         while len(self._heard_from) > HEARD_FROM_WORKS:

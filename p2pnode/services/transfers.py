@@ -18,6 +18,7 @@ import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import WORK_PREFIX, PeerId, id_text, parse_id, split_text
+from p2pnode.core.layout import Skeleton
 from p2pnode.core.search_messages import PROTOCOL as SEARCH_PROTOCOL
 from p2pnode.errors import (
     DecodeError,
@@ -31,15 +32,17 @@ from p2pnode.errors import (
 from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Content, Json, Network, Store, Tx, WallClock, Work
 from p2pnode.services.catalogue import put_manifest
-from p2pnode.services.export import export
+from p2pnode.services.export import export, read_skeleton
 from p2pnode.services.fetch import fetch
-from p2pnode.services.outbox import PROVIDE, enqueue_work
+from p2pnode.services.outbox import PROVIDE, enqueue_work, root_key
 from p2pnode.services.resolve import find_work, whole_work_id
 from p2pnode.services.search import Search
 from p2pnode.services.transfer import Transfer
 
 log = logging.getLogger("p2pnode.transfers")
 
+MAX_DIFFERENCES_TOLD = 200
+"""Links and new names told in an answer, each; the counts are always whole."""
 KEPT_FINISHED = 100
 """Finished transfers that are still shown."""
 MAX_RUNNING = 16
@@ -139,6 +142,8 @@ class Transfers:
         if path is not None:
             await export(self._store, root, path)
             answer["path"] = path
+        if path is not None or content.owned:  # else it lies where it was published from, with everything it has
+            answer |= _differences(await read_skeleton(self._store, root))
         if work is not None:
             answer |= {"work": id_text(WORK_PREFIX, work.id), "title": work.title}
         return answer
@@ -246,7 +251,7 @@ class Transfers:
         """Who may have it: who the DHT names, then who answered a search with it, then neighbours."""
         found: list[PeerId] = []
         try:
-            found += await self._network.find_providers(root.digest)
+            found += await self._network.find_providers(root_key(root))
         except NetworkError as error:
             log.debug("no providers from the DHT: %s", error.message)
         if work is not None:
@@ -271,7 +276,7 @@ class Transfers:
             tx.set_public(root, True)
             tx.set_meta(WANTED + str(root), None)
             if work is None:
-                tx.enqueue(PROVIDE, root.digest, now)
+                tx.enqueue(PROVIDE, root_key(root), now)
                 return
             if tx.work(work.id) is None:  # the catalogue keeps what was only heard for a while
                 put_manifest(tx, work.manifest, state="heard", private=False, added=now)
@@ -280,6 +285,17 @@ class Transfers:
 
         await self._store.write(keep)
         self._wake_outbox()
+
+
+def _differences(skeleton: Skeleton) -> Json:
+    """What of the content is not on the disk as its author had it."""
+    renamed = [{"name": name.decode("utf-8", "replace"), "path": path} for name, path in skeleton.renamed]
+    return {
+        "left_out": [path for path, _ in skeleton.symlinks[:MAX_DIFFERENCES_TOLD]],
+        "left_out_count": len(skeleton.symlinks),
+        "renamed": renamed[:MAX_DIFFERENCES_TOLD],
+        "renamed_count": len(renamed),
+    }
 
 
 def _first(group: BaseExceptionGroup[P2pnodeError]) -> P2pnodeError:

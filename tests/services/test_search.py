@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import trio
 
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.keys import KeyPair
-from p2pnode.core.manifest import describe, first
+from p2pnode.core.manifest import Manifest, describe, first, revise
 from p2pnode.core.record import Record
 from p2pnode.core.records import seq_of
 from p2pnode.core.search_messages import PROTOCOL, Question, encode_answer
@@ -127,6 +128,38 @@ async def test_answers_that_lie_are_dropped_and_honest_ones_stay() -> None:
         titles, answer = await find(searching(MemoryStore(time.time), asking), "book", timeout_s=5.0)
         assert titles == ["Honest book"]
         assert answer["asked"] == 3
+
+
+async def test_nobody_can_revise_a_work_whose_first_manifest_is_not_here() -> None:
+    async with networks(3) as opened:
+        honest, forger, asking = opened
+        true = manifest("The true book")
+        created = int(time.time())
+        forged = revise(
+            KeyPair(bytes(31) + b"f"),
+            describe(title="A forged book", root=Cid.of(RAW, b"forged"), bytes=1, files=1),
+            follows=replace(Manifest.of(true), author=KeyPair(bytes(31) + b"f").public),
+            seq=seq_of(created, 9),
+            created=created,
+        )
+
+        async def forge(stream: Stream) -> None:
+            await receive_frame(stream, 4096)
+            await send_frame(stream, encode_answer([forged]))
+
+        forger.serve(PROTOCOL, forge)
+        await link(asking, forger)
+        store = MemoryStore(time.time)
+        search = searching(store, asking)
+        assert await search.find_work(work_id(true), timeout_s=2.0) is None
+        assert (await find(search, "forged book", timeout_s=2.0))[0] == []
+        held = MemoryStore(time.time)
+        searching(held, honest)
+        await link(asking, honest)
+        await publish(held, honest, true)
+        found = await search.find_work(work_id(true), timeout_s=5.0)
+        assert found is not None
+        assert (found.title, found.author) == ("The true book", KEY.public)
 
 
 async def test_a_peer_that_never_answers_does_not_hold_up_the_search() -> None:

@@ -13,7 +13,6 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.addresses import public_key_of
 from tests.support.net import (
-    DEADLINE_S,
     ECHO,
     LOOPBACK,
     NodeNet,
@@ -46,23 +45,6 @@ async def test_the_peer_id_is_the_key() -> None:
         from nacl.signing import SigningKey
 
         assert public_key_of(a.peer_id) == bytes(SigningKey(bytes([7]) * 32).verify_key)
-
-
-async def test_events_begin_with_who_is_there() -> None:
-    async with networks(3) as (a, b, c):
-        await link(a, b)
-        async with a.peer_events() as events:
-            with trio.fail_after(DEADLINE_S):
-                first = await anext(events)
-                assert (first.peer, first.connected) == (b.peer_id, True)
-                assert ECHO in first.protocols
-                await c.connect(a.addresses()[0])
-                second = await anext(events)
-                assert (second.peer, second.connected) == (c.peer_id, True)
-                await a.disconnect(b.peer_id)
-                third = await anext(events)
-                assert (third.peer, third.connected) == (b.peer_id, False)
-        assert [view.peer for view in a.peers()] == [c.peer_id]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 
 from p2pnode.core import sync_messages as wire
 from p2pnode.core.ids import CircleId, PeerId

@@ -10,7 +10,7 @@ import trio
 
 from p2pnode.core.ids import PeerId
 from p2pnode.net.network import Libp2pNetwork, open_network
-from p2pnode.ports import Stream
+from p2pnode.ports import Network, Stream
 from p2pnode.store.addresses import PeerAddresses
 from p2pnode.store.memory import InlineEngine
 from p2pnode.store.providers import ProviderTable
@@ -58,14 +58,14 @@ async def echo(stream: Stream) -> None:
         await stream.send_all(data)
 
 
-async def link(a: Libp2pNetwork, b: Libp2pNetwork) -> None:
+async def link(a: Network, b: Network) -> None:
     """Connect a to b and wait until both know each other."""
     await a.connect(b.addresses()[0])
     await wait_connected(a, b.peer_id)
     await wait_connected(b, a.peer_id)
 
 
-async def wait_connected(network: Libp2pNetwork, peer: PeerId, *, connected: bool = True) -> None:
+async def wait_connected(network: Network, peer: PeerId, *, connected: bool = True) -> None:
     with trio.fail_after(DEADLINE_S):
         if not connected and all(view.peer != peer for view in network.peers()):
             return
@@ -89,7 +89,7 @@ async def read_all(stream: Stream) -> bytes:
     return bytes(parts)
 
 
-async def round_trip(network: Libp2pNetwork, peer: PeerId, data: bytes = b"hello") -> bytes:
+async def round_trip(network: Network, peer: PeerId, data: bytes = b"hello") -> bytes:
     """What an echo stream brings back."""
     with trio.fail_after(DEADLINE_S):
         stream = await network.open_stream(peer, ECHO)

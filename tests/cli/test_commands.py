@@ -277,3 +277,16 @@ def test_home_and_json_are_taken_anywhere(cli: Cli, serve: Serve, home: Path, mo
     assert cli("peers", "--json", "connect", ADDRESS, *at).json == {"peer_id": PEER}
     assert cli("--json", "peers", f"--home={home}", "connect", ADDRESS).json == {"peer_id": PEER}
     assert cli("peers").status == 3
+
+
+def test_get_says_what_is_not_as_it_was(cli: Cli, serve: Serve) -> None:
+    links = [f"link{number}" for number in range(7)]
+    renamed = [{"name": "two\nlines", "path": "two%0Alines"}]
+    answer = {"path": "/p", "bytes": 1, "providers": 1, "left_out": links, "left_out_count": 7}
+    serve({"work.get": {**answer, "renamed": renamed, "renamed_count": 1}})
+    lines = cli("get", "w-aaaaaa").err.splitlines()
+    assert lines[0] == "left out: link0 (a symbolic link: links are not made)"
+    assert lines[-2:] == [
+        "renamed: two%0Alines (its name is not safe on every disk)",
+        "2 more of these (--json lists them)",
+    ]

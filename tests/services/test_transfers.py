@@ -180,3 +180,19 @@ async def test_what_a_stop_interrupted_goes_on_after_the_start(tmp_path: Path) -
         await until(lambda: restarted.shown()[0]["state"] == "done")
         works = await ben.store.read(lambda tx: tx.works())
         assert [(work.title, work.state) for work in works] == [("Wild Bees", "kept")]
+
+
+@pytest.mark.parametrize("copied", [True, False])
+async def test_what_is_not_as_its_author_had_it_is_told(copied: bool, tmp_path: Path) -> None:
+    book = a_book(tmp_path)
+    (book / "link").symlink_to("one.txt")
+    (book / "two\nlines").write_bytes(b"odd")
+    async with two() as (anna, ben, _):
+        anna.serve()
+        published = await anna.publish(book)
+        answer = await ben.get(published["work"], tmp_path / "copy" if copied else None)
+        assert (answer["left_out"], answer["left_out_count"]) == (["link"], 1)
+        assert (answer["renamed"], answer["renamed_count"]) == ([{"name": "two\nlines", "path": "two%0Alines"}], 1)
+        if copied:  # the store in memory makes no library
+            assert (tmp_path / "copy" / "two%0Alines").read_bytes() == b"odd"
+        assert "left_out" not in await anna.get(published["work"]), "her own files lie as they are"

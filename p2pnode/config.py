@@ -107,12 +107,11 @@ def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Se
     if home.config.exists():
         settings = _apply(settings, _read_toml(home.config), str(home.config))
     names = {f.name for f in fields(Settings)}
-    found = {
-        name: environment[VARIABLE_PREFIX + name.upper()]
-        for name in names
-        if VARIABLE_PREFIX + name.upper() in environment
-    }
-    return _apply(settings, {name: _from_text(name, text) for name, text in found.items()}, "the environment")
+    for name in sorted(names):
+        variable = VARIABLE_PREFIX + name.upper()
+        if variable in environment:
+            settings = _apply(settings, {name: _from_text(name, environment[variable])}, variable)
+    return settings
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -136,6 +135,9 @@ def _from_text(name: str, text: str) -> object:
     return text
 
 
+_KINDS = {int: "a whole number", bool: "true or false", str: "a text"}
+
+
 def _apply(settings: Settings, values: Mapping[str, object], source: str) -> Settings:
     changes: dict[str, Any] = {}
     for name, value in values.items():
@@ -148,7 +150,7 @@ def _apply(settings: Settings, values: Mapping[str, object], source: str) -> Set
                 raise UsageError(f"{source}: {name} is a list of texts")
             changes[name] = tuple(value)
         elif type(value) is not expected:
-            raise UsageError(f"{source}: {name} is {value!r}, but it is of type {expected.__name__}")
+            raise UsageError(f"{source}: {name} is {value!r}, but it is {_KINDS[expected]}")
         else:
             changes[name] = value
     return replace(settings, **changes)

@@ -69,3 +69,20 @@ def test_without_either_the_platform_says_where(monkeypatch: pytest.MonkeyPatch)
     path = find_home(None, {}).path
     assert path.is_absolute()
     assert "p2pnode" in path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("LAN", "maybe", "true or false"),
+        ("QUOTA_BYTES", "lots", "a whole number"),
+        ("QUOTA_BYTES", "", "a whole number"),
+    ],
+)
+def test_a_mistake_in_the_environment_names_the_variable_in_plain_words(
+    name: str, text: str, words: str, home: Home
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        load_settings(home, {f"P2PNODE_{name}": text})
+    assert f"P2PNODE_{name}" in refused.value.message
+    assert words in refused.value.message

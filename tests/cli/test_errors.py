@@ -224,3 +224,13 @@ def test_an_empty_path_is_not_the_folder_one_stands_in(
     said = cli(*arguments)
     assert (said.status, said.out, daemon.calls) == (2, "", [])
     assert said.err.startswith("p2pnode: the path is empty\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("arguments", "status"), [("help glossary", 0), ("status", 3)])
+def test_closed_streams_change_nothing(closed: str, arguments: str, status: int, home: Path) -> None:
+    command = f'exec "{sys.executable}" -m p2pnode {arguments} {closed}'
+    said = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == status
+    assert "Traceback" not in said.stderr
+    assert not (home / "log").exists(), "nothing unforeseen was written down"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import Any
+
+import trio
 
 log = logging.getLogger("p2pnode.net")
 
 MAX_HANDSHAKES = 32
-"""Inbound handshakes in flight: each costs a few ms of CPU and up to 10 s of patience."""
+"""Inbound handshakes in flight: each costs a few ms of CPU and up to 10 s of patience. When there are more, the oldest one of the
+host that has most of them makes room: whoever opens connections and says nothing keeps nobody else out."""
 
 
 def hold_inbound_slot_while_connected() -> None:
@@ -22,16 +26,20 @@ def hold_inbound_slot_while_connected() -> None:
     from libp2p.network.swarm import Swarm
 
     async def handle(self: Any, connection: Any, maddr: Any, failure_event: Any) -> None:
-        handshakes = getattr(self, "_handshakes", 0)
-        if handshakes >= MAX_HANDSHAKES:
-            await connection.close()
-            return
-        self._handshakes = handshakes + 1
+        handshakes: dict[trio.CancelScope, str] = self.__dict__.setdefault("_handshakes", {})
+        if len(handshakes) >= MAX_HANDSHAKES:
+            _make_room(handshakes)
+        scope = trio.CancelScope()
+        handshakes[scope] = _host(connection)
+        muxed = None
         try:
             try:
-                muxed = await self.upgrade_inbound_raw_conn(RawConnection(connection, False), maddr)
+                with scope:
+                    muxed = await self.upgrade_inbound_raw_conn(RawConnection(connection, False), maddr)
             finally:
-                self._handshakes -= 1
+                handshakes.pop(scope, None)
+            if muxed is None:
+                return
             await muxed.event_closed.wait()
         except Exception as error:
             log.debug("an inbound connection failed: %r", error)
@@ -39,6 +47,18 @@ def hold_inbound_slot_while_connected() -> None:
             await connection.close()
 
     Swarm._do_handle_inbound_connection = handle
+
+
+def _make_room(handshakes: dict[trio.CancelScope, str]) -> None:
+    busiest, _ = Counter(handshakes.values()).most_common(1)[0]
+    oldest = next(scope for scope, host in handshakes.items() if host == busiest)
+    del handshakes[oldest]
+    oldest.cancel()
+
+
+def _host(connection: Any) -> str:
+    address = connection.get_remote_address()
+    return address[0] if address else ""
 
 
 def never_dial_from_inside() -> None:

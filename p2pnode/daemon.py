@@ -13,11 +13,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import trio
 
@@ -30,6 +29,7 @@ from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.network import open_network
+from p2pnode.ports import Emit
 from p2pnode.services.api import methods
 from p2pnode.services.kept_ports import keep_ports, kept_ports
 from p2pnode.services.me import Me
@@ -41,7 +41,6 @@ log = logging.getLogger("p2pnode.daemon")
 PRIVATE_UMASK = 0o077
 """The home is its owner's alone, whatever the shell's umask is: it holds keys, searches and what was read."""
 EVERY_INTERFACE = "/ip4/0.0.0.0/tcp/0"
-Emit = Callable[[str, dict[str, Any]], None]
 
 
 class _LogLine(logging.Formatter):

@@ -387,3 +387,5 @@ class ProviderRecords(Protocol):
 
 Json = dict[str, Any]
 """A JSON object as the control socket carries it."""
+Emit = Callable[[str, Json], None]
+"""Tells an event by its name and data; never waits, never raises."""

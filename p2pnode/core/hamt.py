@@ -16,8 +16,6 @@ from p2pnode.errors import UsageError
 
 FANOUT = 256
 """Slots of a node: eight bits of the hash a level."""
-PREFIX_CHARACTERS = 2
-"""Each link's name begins with its slot in upper-case hexadecimal."""
 MAX_LEVELS = 8
 """64 bits of hash give out after eight levels: two names that agree in all of them cannot be placed."""
 

@@ -18,13 +18,13 @@ from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, Que
 from p2pnode.core.keys import SEED_BYTES
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError, UsageError
-from p2pnode.ports import Json, Network, Store, Tx, WallClock
+from p2pnode.ports import Emit, Json, Network, Store, Tx, WallClock
 from p2pnode.services import invites, join
 from p2pnode.services.admission import Admission
 from p2pnode.services.ballots import Ballots
 from p2pnode.services.catalogue import hit, verdicts
 from p2pnode.services.invites import Invites
-from p2pnode.services.join import Emit, Join
+from p2pnode.services.join import Join
 from p2pnode.services.me import Me
 from p2pnode.services.questions import MAX_SHOWN, Questions
 from p2pnode.services.views import Views

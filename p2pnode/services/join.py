@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -32,7 +31,7 @@ from p2pnode.core.invite import (
 from p2pnode.core.record import VOUCH
 from p2pnode.core.records import encode_signed
 from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeError, PeerError, RefusedError, UsageError
-from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock
+from p2pnode.ports import Emit, Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.me import Me
@@ -49,7 +48,6 @@ EXCHANGE_TIMEOUT_S = 20.0
 FIRST_RETRY_S, LAST_RETRY_S = 30.0, 3600.0
 """Back-off of a join whose inviter is not there: doubles from the first to the last."""
 FALSE_ANSWER_POINTS = 20
-Emit = Callable[[str, Json], None]
 
 
 @dataclass(frozen=True, slots=True)

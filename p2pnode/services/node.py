@@ -7,8 +7,6 @@ the outbox, unfinished transfers and joins) and turns changes of records into fr
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
 
 import trio
 
@@ -28,7 +26,7 @@ from p2pnode.core.records import is_understood
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.limits import SEARCH_TIMEOUT_S
-from p2pnode.ports import Network, Store, Tx, WallClock
+from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
@@ -44,8 +42,6 @@ from p2pnode.services.transfers import Transfers
 from p2pnode.services.views import Views
 
 log = logging.getLogger("p2pnode.node")
-
-Emit = Callable[[str, dict[str, Any]], None]
 
 
 class Node:

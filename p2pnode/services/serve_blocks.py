@@ -40,8 +40,6 @@ class ServeBlocks:
     def __init__(self, network: Network, store: Store) -> None:
         self._network, self._store = network, store
         self._buffers = trio.Semaphore(MAX_BUFFERED_BATCHES)
-        self.sent_bytes = 0
-        """Bytes of answers sent since the start."""
 
     def start(self) -> None:
         """Answer from now on."""
@@ -104,7 +102,6 @@ class ServeBlocks:
         try:
             with trio.fail_after(SEND_TIMEOUT_S):
                 await stream.send_all(batch)
-            self.sent_bytes += len(batch)
         finally:
             if buffered:
                 self._buffers.release()

@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import trio
 
@@ -30,7 +29,7 @@ from p2pnode.errors import (
     TimedOutError,
 )
 from p2pnode.limits import SEARCH_TIMEOUT_S
-from p2pnode.ports import Content, Json, Network, Store, Tx, WallClock, Work
+from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, WallClock, Work
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export, read_skeleton
 from p2pnode.services.fetch import fetch
@@ -52,7 +51,6 @@ NEIGHBOURS_ASKED = 8
 WANTED = "wanted/"
 """Prefix of the meta keys under which unfinished transfers are remembered."""
 
-Emit = Callable[[str, dict[str, Any]], None]
 OnProgress = Callable[[Json], None]
 
 

@@ -10,7 +10,7 @@ finish that was cut short. One object a root: `store.node_store` hands the same 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -239,9 +239,3 @@ def check_floor(area: FileArea, floor_bytes: int, more_bytes: int) -> None:
             f"the disk has {free / MIB:,.0f} MiB free; this needs {more_bytes / MIB:,.0f} MiB and {floor_bytes / MIB:,.0f} MiB stay free",
             hint="free some disk space, or lower floor_bytes",
         )
-
-
-def small_and_large(wanted: Iterable[Wanted]) -> tuple[int, int]:
-    """(bytes of small leaves, bytes of all): small ones count twice against the quota, as a row and in their file."""
-    lengths = [(entry.length, entry.small) for entry in wanted]
-    return sum(n for n, small in lengths if small), sum(n for n, _ in lengths)

@@ -9,11 +9,8 @@ from collections.abc import Sequence
 
 from p2pnode.core.ids import CircleId, PublicKey, RecordId
 from p2pnode.core.record import CONTROL_KINDS, Record
+from p2pnode.core.records import COUNTER_BITS, SECONDS_A_DAY, seq_of, smaller_signature
 from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of
-
-SECONDS_A_DAY = 86_400
-COUNTER_BITS = 16
-"""Low bits of a sequence number: a counter within its day (design 4.1)."""
 
 _INSERT = """INSERT INTO records (record, circle, kind, control, author, target, seq, created, own, body, sig)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -31,7 +28,7 @@ class RecordRows(Rows):
         if held is None:
             self._db.execute(_INSERT, _columns(record, own))
             return True
-        sig, was_own = min(held[0], record.sig), int(own or held[1])
+        sig, was_own = smaller_signature(held[0], record.sig), int(own or held[1])
         if (sig, was_own) != held:
             self._db.execute("UPDATE records SET sig = ?, own = ? WHERE record = ?", (sig, was_own, record.id))
         return False
@@ -87,7 +84,7 @@ class RecordRows(Rows):
             "SELECT max(seq) FROM (SELECT seq FROM seqs WHERE author = ?1 UNION ALL SELECT max(seq) FROM records WHERE author = ?1)",
             (author,),
         ).fetchone()[0]
-        today = int(now) // SECONDS_A_DAY << COUNTER_BITS
+        today = seq_of(int(now), 0)
         seq = today if used is None else max(today, used + 1)
         self._db.execute("INSERT OR REPLACE INTO seqs VALUES (?, ?)", (author, seq))
         day = seq >> COUNTER_BITS  # `created` must fall on the day of `seq`, also when the clock says otherwise

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from p2pnode.ports import Emit
 from p2pnode.services.api import circles, node, works
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
-Emit = Callable[[str, dict[str, Any]], None]
 Method = Callable[[dict[str, Any], Emit], Awaitable[dict[str, Any]]]
 
 TABLE = node.METHODS | works.METHODS | circles.METHODS

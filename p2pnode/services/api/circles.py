@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-
 from p2pnode.core.ids import CIRCLE_PREFIX, CircleId, id_text
 from p2pnode.core.records import CHOICES
 from p2pnode.errors import NotFoundError
-from p2pnode.ports import Json
+from p2pnode.ports import Emit, Json
+from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.api.works import find_anywhere
 from p2pnode.services.join import waiting
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.resolve import find_circle, find_key, find_question
-
-Emit = Callable[[str, dict[str, Any]], None]
-ApiMethod = Callable[[Node, Params, Emit], Awaitable[Json]]
 
 INVITE_CHARACTERS = 8192
 REASON_CHARACTERS = 1000

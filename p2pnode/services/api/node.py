@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 from p2pnode import __version__
 from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, NO_CIRCLE, id_text
 from p2pnode.core.record import PROFILE
 from p2pnode.core.records import make
 from p2pnode.errors import UsageError
-from p2pnode.ports import Json, PeerView, Tx
+from p2pnode.ports import Emit, Json, PeerView, Tx
+from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.resolve import circle_name, find_circle
-
-Emit = Callable[[str, dict[str, Any]], None]
-ApiMethod = Callable[[Node, Params, Emit], Awaitable[Json]]
 
 NAME_CHARACTERS = 100
 ABOUT_CHARACTERS = 1000

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from p2pnode.core.ids import parse_id
 from p2pnode.core.manifest import DEFAULT_ROLE, Creator, Identifier
 from p2pnode.errors import NotFoundError, UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
-from p2pnode.ports import Json, Work
+from p2pnode.ports import Emit, Json, Work
+from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.catalogue import details, hit, verdicts
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.publish import Description
 from p2pnode.services.resolve import find_circle, find_work, whole_work_id
-
-Emit = Callable[[str, dict[str, Any]], None]
-ApiMethod = Callable[[Node, Params, Emit], Awaitable[Json]]
 
 MAX_ENTRIES_SHOWN = 200
 """Files listed by `show`."""

@@ -7,10 +7,10 @@ it would let two daemons lock two files of one name. Only whether it is locked c
 from __future__ import annotations
 
 import os
-import sys
 
 from p2pnode.config import Home
 from p2pnode.errors import RefusedError, StoreError
+from p2pnode.filelock import try_lock
 
 LOCK_NAME = "lock"
 MAX_PID_BYTES = 32
@@ -30,7 +30,7 @@ class DaemonLock:
             descriptor = os.open(home.run / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StoreError(f"{home.run / LOCK_NAME} cannot be opened: {error.strerror}") from error
-        if not _try_lock(descriptor):
+        if not try_lock(descriptor):
             pid = _read_pid(descriptor)
             os.close(descriptor)
             who = "another daemon" if pid is None else f"the daemon with process id {pid}"
@@ -58,7 +58,7 @@ def running_pid(home: Home) -> int | None:
     except OSError:
         return None
     try:
-        return None if _try_lock(descriptor) else (_read_pid(descriptor) or 0)
+        return None if try_lock(descriptor) else (_read_pid(descriptor) or 0)
     finally:
         os.close(descriptor)
 
@@ -82,27 +82,3 @@ def _read_pid(descriptor: int) -> int | None:
 def _write_pid(descriptor: int) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
     os.write(descriptor, b"%d\n" % os.getpid())
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _LOCKED_AT = 1 << 30  # beyond the text: on Windows a locked region cannot be read by others
-
-    def _try_lock(descriptor: int) -> bool:
-        os.lseek(descriptor, _LOCKED_AT, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True

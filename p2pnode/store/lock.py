@@ -6,16 +6,11 @@ Not SQLite's own exclusive mode, since that would lock out our reading connectio
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from p2pnode.errors import RefusedError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from p2pnode.filelock import try_lock
 
 
 @contextmanager
@@ -23,7 +18,7 @@ def locked(path: str) -> Iterator[None]:
     """Hold `path` as a lock. RefusedError, naming the process id, if another store holds it; OSError if it cannot be made."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        if not _lock(descriptor):
+        if not try_lock(descriptor):
             holder = os.read(descriptor, 32).decode("ascii", "replace").strip() or "unknown"
             raise RefusedError(
                 f"another process (pid {holder}) has this store open",
@@ -34,15 +29,3 @@ def locked(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)  # frees the lock; the file stays: removing it would race with the next to open it
-
-
-def _lock(descriptor: int) -> bool:
-    with suppress(OSError):
-        if sys.platform == "win32":
-            os.lseek(descriptor, 1 << 20, os.SEEK_SET)  # a byte far behind the text, which others must be able to read
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False

@@ -27,6 +27,7 @@ from p2pnode.core.ids import (
 from p2pnode.core.record import PROPOSAL, VOUCH
 from p2pnode.errors import AmbiguousError, NotFoundError, UsageError
 from p2pnode.ports import Tx, Work
+from p2pnode.services.join import waiting
 
 SHOWN_CHOICES = 5
 """Candidates that an ambiguous id's message lists."""
@@ -58,7 +59,21 @@ def find_circle(tx: Tx, text: str) -> CircleId:
         found = [circle for circle in circles if low <= circle <= high]
     else:
         found = [circle for circle in circles if circle_name(tx, circle).casefold() == text.strip().casefold()]
+    if not found:
+        _say_if_waiting(tx, text)
     return CircleId(_one(CIRCLE_PREFIX, text, found, "circle", hint="your circles: p2pnode circle list"))
+
+
+def _say_if_waiting(tx: Tx, text: str) -> None:
+    """A circle in `circle list` is not unknown, even if it has not let one in yet."""
+    for one in waiting(tx):
+        if text.strip() and (
+            one.invite.name.casefold() == text.strip().casefold()
+            or id_text(CIRCLE_PREFIX, one.invite.circle).startswith(text)
+        ):
+            raise NotFoundError(
+                f"you are not in {one.invite.name!r} yet: {one.reason}", hint="how it goes: p2pnode circle list"
+            )
 
 
 def circle_name(tx: Tx, circle: CircleId) -> str:

@@ -136,7 +136,10 @@ class Swarm:
                 self._lonely.ring()
 
     async def _hand_over(self, provider: Provider, blocks: list[Block]) -> None:
+        first = not self._transfer.used_providers
         self._transfer.used_providers.add(provider.peer)
+        if first:
+            self._report(None)
         await self._ready.send(blocks)
 
     def _problem(self, provider: Provider, words: str) -> None:
@@ -146,7 +149,10 @@ class Swarm:
 
     def _report(self, next_try_s: float | None) -> None:
         self._transfer.providers = self._open
-        if self._open:
+        if self._open and not self._transfer.used_providers:  # whoever is asked may have nothing of it
+            asked = "one peer" if self._open == 1 else f"{self._open} peers"
+            self._transfer.say("finding", f"asking {asked}; nothing has come yet")
+        elif self._open:
             words = "one provider" if self._open == 1 else f"{self._open} providers"
             self._transfer.say("fetching", f"from {words}")
         elif self._tried and not self._last_problem:

@@ -161,6 +161,11 @@ class Transfers:
         except NotFoundError:
             whole = whole_work_id(text)
             found = None if whole is None else await self._search.find_work(whole, timeout_s=SEARCH_TIMEOUT_S)
+            if found is None and whole is not None:
+                raise NotFoundError(
+                    f"nobody who can be reached now knows of {text}",
+                    hint="connect to who has it, p2pnode peers connect MULTIADDR, or try again later",
+                ) from None
             if found is None:
                 raise
             work = found

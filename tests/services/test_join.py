@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import trio
 import trio.testing
 
-from p2pnode.core.ids import CircleId, PeerId
+from p2pnode.core.ids import CircleId, PeerId, id_text
 from p2pnode.core.invite import (
     JOIN_PROTOCOL,
     JoinAccepted,
@@ -26,6 +27,7 @@ from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Stream
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.invites import META_PREFIX
+from p2pnode.services.resolve import find_circle
 from tests.support.people import Person, people, until
 
 pytestmark = pytest.mark.trio
@@ -111,6 +113,9 @@ async def test_when_the_inviter_is_away_it_waits_says_so_and_gets_in_when_that_p
         assert (item["state"], item["name"], item["reason"]) == ("waiting", "Readers", answer["reason"])
         with pytest.raises(NotFoundError):
             await ben.circles.show(circle)
+        for asked in ("readers", id_text("c", circle)[:12]):
+            with pytest.raises(NotFoundError, match=r"you are not in 'Readers' yet: .*cannot be reached"):
+                await ben.store.read(partial(find_circle, text=asked))
         anna.network.online = True
         await anna.network.connect("/memory/p2p/ben")
         await until(lambda: any(name == "circle.joined" for name, _ in ben.events))

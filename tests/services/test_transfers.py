@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from p2pnode.core.ids import WorkId, parse_id
+from p2pnode.core.cid import RAW, Cid
+from p2pnode.core.ids import WorkId, id_text, parse_id
 from p2pnode.errors import NotFoundError, RefusedError, TimedOutError
 from p2pnode.ports import Json
 from p2pnode.services.publish import Description, Publish
@@ -111,6 +112,9 @@ async def test_nothing_is_overwritten_and_nothing_unknown_is_fetched(tmp_path: P
             with pytest.raises(NotFoundError):
                 await ben.get(unknown)
         assert ben.transfers.shown() == []
+        with pytest.raises(NotFoundError, match="nobody who can be reached now knows of w-") as refused:
+            await ben.get(id_text("w", bytes(32)))
+        assert "whole id" not in refused.value.hint, "it was whole"
 
 
 async def test_who_does_not_wait_any_longer_leaves_the_transfer_running(tmp_path: Path) -> None:
@@ -196,3 +200,14 @@ async def test_what_is_not_as_its_author_had_it_is_told(copied: bool, tmp_path: 
         if copied:  # the store in memory makes no library
             assert (tmp_path / "copy" / "two%0Alines").read_bytes() == b"odd"
         assert "left_out" not in await anna.get(published["work"]), "her own files lie as they are"
+
+
+async def test_peers_that_have_nothing_of_it_are_not_called_its_source(tmp_path: Path) -> None:
+    async with two() as (anna, ben, _):
+        anna.serve()
+        nowhere = str(Cid.v1(RAW, bytes(32)))
+        with pytest.raises(TimedOutError) as refused:
+            await ben.get(nowhere, timeout_s=0.3)
+        assert "from one provider" not in refused.value.message
+        [shown] = ben.transfers.shown()
+        assert (shown["state"], shown["bytes"]) != ("fetching", 0), shown

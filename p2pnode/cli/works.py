@@ -12,6 +12,7 @@ from p2pnode.cli.commands import Command, Group
 from p2pnode.cli.hits import print_hit_line, print_hits, print_work
 from p2pnode.cli.output import note, plural, print_json, print_json_lines, print_pairs, print_table, short_id, size
 from p2pnode.cli.progress import Progress
+from p2pnode.core.identifiers import split_identifier
 from p2pnode.errors import UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 
@@ -111,10 +112,8 @@ def _description(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _identifier(text: str) -> dict[str, str]:
-    scheme, separator, value = text.partition(":")
-    if not (scheme and separator and value):
-        raise UsageError(f"{text!r} is not an identifier", hint="write SCHEME:VALUE, for example doi:10.1000/182")
-    return {"scheme": scheme.lower(), "value": value}
+    scheme, value = split_identifier(text)
+    return {"scheme": scheme, "value": value}
 
 
 def _note_skipped(skipped: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ from p2pnode.core.fields import Fields, array, digest, integer, mapping, octets,
 from p2pnode.core.ids import ID_BYTES, NO_CIRCLE, CircleId, PublicKey, RecordId
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.record import CHARTER, Record, Value
-from p2pnode.core.records import PROPOSAL_CLASSES, make
+from p2pnode.core.records import PROPOSAL_CLASSES, SECONDS_A_DAY, make
 from p2pnode.errors import DecodeError, UsageError
 
 MAX_NAME_CHARACTERS = 100
@@ -35,8 +35,7 @@ MAX_QUORUM = 100_000
 MAX_LISTED = 64
 """Languages or licences in a charter."""
 MAX_LISTED_CHARACTERS = 100
-DAY_S = 86_400
-MAX_COOLDOWN_S = 365 * DAY_S
+MAX_COOLDOWN_S = 365 * SECONDS_A_DAY
 VOUCH_DAYS = 365
 MAX_VOUCH_DAYS = 3_650
 GROWN_AT_MEMBERS = 12
@@ -60,7 +59,7 @@ DEFAULT_CLASSES: Final[Mapping[str, Class]] = {name: Class(b=0, q=1) for name in
 
 def grown_classes(f: int) -> dict[str, Class]:
     """The profile offered at 12 members; `f` is the number of stewards that may be bad."""
-    week, fortnight = 7 * DAY_S, 14 * DAY_S
+    week, fortnight = 7 * SECONDS_A_DAY, 14 * SECONDS_A_DAY
     rules = Class(b=max(3, f + 2), q=10, supermajority=True, cooldown_s=fortnight, sealed=True)
     removal = Class(b=3, q=8, cooldown_s=week, sealed=True)
     return {

@@ -36,7 +36,7 @@ def split_identifier(text: str) -> tuple[str, str]:
         return check_identifier("doi", text)
     scheme, colon, value = text.partition(":")
     if not colon:
-        raise UsageError(f"{text!r} is not an identifier", hint="write scheme:value, for example isbn:9780262035613")
+        raise UsageError(f"{text!r} is not an identifier", hint="write SCHEME:VALUE, for example doi:10.1000/182")
     return check_identifier(scheme, value)
 
 

@@ -169,7 +169,7 @@ def test_publish_tells_the_daemon_everything(
                 "creators": [{"name": "Ada"}, {"name": "Bob"}],
                 "tags": ["a", "b"],
                 "language": "en",
-                "identifiers": [{"scheme": "isbn", "value": "978-3-16-148410-0"}],
+                "identifiers": [{"scheme": "isbn", "value": "9783161484100"}],
                 "sources": ["https://example.org"],
                 "circle": "Readers",
             },

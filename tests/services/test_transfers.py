@@ -50,7 +50,7 @@ class Sharer(Person):
             lambda: None,
         )
 
-    async def publish(self, path: Path) -> Json:
+    async def share(self, path: Path) -> Json:
         description = Description(title="Wild Bees")
         return await self.publishing.run(str(path), description, circle=None, private=False, on_progress=_ignore)
 
@@ -90,7 +90,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def test_a_work_is_fetched_kept_pinned_and_told(tmp_path: Path) -> None:
     async with two() as (anna, ben, _):
         anna.serve()
-        published = await anna.publish(a_book(tmp_path))
+        published = await anna.share(a_book(tmp_path))
         answer = await ben.get(published["work"], tmp_path / "copy")
         assert (answer["bytes"], answer["providers"], answer["path"]) == (2_500_100, 1, str(tmp_path / "copy"))
         assert (tmp_path / "copy" / "one.txt").read_bytes() == b"1" * 2_500_000
@@ -105,7 +105,7 @@ async def test_a_work_is_fetched_kept_pinned_and_told(tmp_path: Path) -> None:
 
 async def test_nothing_is_overwritten_and_nothing_unknown_is_fetched(tmp_path: Path) -> None:
     async with two() as (anna, ben, _):
-        published = await anna.publish(a_book(tmp_path))
+        published = await anna.share(a_book(tmp_path))
         with pytest.raises(RefusedError, match="exists already"):
             await ben.get(published["work"], tmp_path)
         for unknown in ("nonsense", "w-aaaaaa", "bafynonsense"):
@@ -119,7 +119,7 @@ async def test_nothing_is_overwritten_and_nothing_unknown_is_fetched(tmp_path: P
 
 async def test_who_does_not_wait_any_longer_leaves_the_transfer_running(tmp_path: Path) -> None:
     async with two() as (anna, ben, _):
-        published = await anna.publish(a_book(tmp_path))
+        published = await anna.share(a_book(tmp_path))
         with pytest.raises(TimedOutError, match="not complete after"):
             await ben.get(published["work"], timeout_s=0.1)
         assert [shown["state"] for shown in ben.transfers.shown()] in (["waiting"], ["finding"])
@@ -129,7 +129,7 @@ async def test_who_does_not_wait_any_longer_leaves_the_transfer_running(tmp_path
 
 async def test_two_who_want_the_same_share_one_transfer(tmp_path: Path) -> None:
     async with two() as (anna, ben, _):
-        published = await anna.publish(a_book(tmp_path))
+        published = await anna.share(a_book(tmp_path))
         answers: list[Json] = []
 
         async def get(what: str) -> None:
@@ -146,7 +146,7 @@ async def test_two_who_want_the_same_share_one_transfer(tmp_path: Path) -> None:
 
 async def test_a_cancelled_transfer_says_so_to_who_waits_and_is_not_taken_up_again(tmp_path: Path) -> None:
     async with two() as (anna, ben, nursery):
-        published = await anna.publish(a_book(tmp_path))
+        published = await anna.share(a_book(tmp_path))
         failed: list[RefusedError] = []
 
         async def get() -> None:
@@ -170,7 +170,7 @@ async def test_a_cancelled_transfer_says_so_to_who_waits_and_is_not_taken_up_aga
 
 async def test_what_a_stop_interrupted_goes_on_after_the_start(tmp_path: Path) -> None:
     async with two() as (anna, ben, nursery):
-        published = await anna.publish(a_book(tmp_path))
+        published = await anna.share(a_book(tmp_path))
         async with trio.open_nursery() as run:
             stopped = ben.new_transfers()
             await stopped.start(run)
@@ -193,7 +193,7 @@ async def test_what_is_not_as_its_author_had_it_is_told(copied: bool, tmp_path: 
     (book / "two\nlines").write_bytes(b"odd")
     async with two() as (anna, ben, _):
         anna.serve()
-        published = await anna.publish(book)
+        published = await anna.share(book)
         answer = await ben.get(published["work"], tmp_path / "copy" if copied else None)
         assert (answer["left_out"], answer["left_out_count"]) == (["link"], 1)
         assert (answer["renamed"], answer["renamed_count"]) == ([{"name": "two\nlines", "path": "two%0Alines"}], 1)

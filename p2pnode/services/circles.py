@@ -21,6 +21,7 @@ from p2pnode.errors import NotFoundError, UsageError
 from p2pnode.ports import Emit, Json, Network, Store, Tx, WallClock
 from p2pnode.services import invites, join
 from p2pnode.services.admission import Admission
+from p2pnode.services.background import for_ever
 from p2pnode.services.ballots import Ballots
 from p2pnode.services.catalogue import hit, verdicts
 from p2pnode.services.invites import Invites
@@ -71,8 +72,8 @@ class Circles:
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer join requests, try waiting joins again, renew vouches."""
         self.invites.start()
-        nursery.start_soon(self.joins.run)
-        nursery.start_soon(self.vouches.renew_forever)
+        nursery.start_soon(for_ever, self.joins.run)
+        nursery.start_soon(for_ever, self.vouches.renew_forever)
 
     async def create(self, name: str, purpose: str = "") -> Json:
         """Found a circle, of which we are the only steward. The answer of `circle create`."""

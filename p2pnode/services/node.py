@@ -28,6 +28,7 @@ from p2pnode.errors import NotFoundError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
+from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
@@ -84,8 +85,8 @@ class Node:
         await self.sync.start(nursery)
         await self.gossip.start(nursery)
         await self.circles.start(nursery)
-        nursery.start_soon(self.outbox.run)
-        nursery.start_soon(self._tell_of_peers)
+        nursery.start_soon(for_ever, self.outbox.run)
+        nursery.start_soon(for_ever, self._tell_of_peers)
 
     def _on_manifest(self, tx: Tx, record: Record) -> None:
         """A manifest came in through a circle: the catalogue follows, in the same transaction."""
@@ -99,7 +100,7 @@ class Node:
             self.outbox.wake()
         else:
             self.emit("record.received", {"circle": id_text(CIRCLE_PREFIX, change.circle), "count": len(change.added)})
-        nursery.start_soon(self._follow, change, before)
+        nursery.start_soon(contained, self._follow, change, before)
 
     async def _follow(self, change: Change, before: CircleView | None) -> None:
         """Tell which verdicts flipped and why; look up works that were proposed and are not known here."""

@@ -10,9 +10,10 @@ from p2pnode.services.gossip import Gossip
 from p2pnode.services.me import Me
 from p2pnode.services.sync import Sync
 from p2pnode.services.sync_peers import PROTOCOL
-from tests.support.circle_nodes import eventually, pseudonym_of, seed, until_same
+from tests.support.circle_nodes import pseudonym_of, seed, until_same
 from tests.support.circles import Circle, Node
 from tests.support.net import link, networks
+from tests.support.waiting import until
 
 NAMES = ("ann", "bob", "cat")
 
@@ -38,12 +39,12 @@ async def test_three_nodes_catch_up_and_hear_each_other() -> None:
         await link(nets[1], nets[2])  # cat meets only bob
         assert len(await until_same(ann, bob, cat, deadline_s=20)) == 303
         assert PROTOCOL in next(view.protocols for view in nets[2].peers() if view.peer == nets[1].peer_id)
-        await eventually(lambda: syncs[2].peers_of(circle.id) == {nets[1].peer_id: pseudonym_of("bob").public})
+        await until(lambda: syncs[2].peers_of(circle.id) == {nets[1].peer_id: pseudonym_of("bob").public})
 
         ballot = circle.ballot(pseudonym_of("cat"), b"by gossip")
         await cat.admit(ballot)
         topic_peers = nets[2].gossip.neighbours
-        await eventually(lambda: any(topic_peers(t) for t in list(nets[2].gossip._pubsub.topic_ids)), deadline_s=20)
+        await until(lambda: any(topic_peers(t) for t in list(nets[2].gossip._pubsub.topic_ids)), deadline_s=20)
         with trio.fail_after(20):
             while ballot not in await ann.held():
                 await gossips[2].publish_records(circle.id, [encode_signed(ballot)])

@@ -11,9 +11,10 @@ from p2pnode.core.ids import PeerId
 from p2pnode.core.record import Record
 from p2pnode.core.records import encode_signed
 from p2pnode.services.gossip import FORWARDED_BURST, KEPT_VERDICTS, WRITTEN_BURST
-from tests.support.circle_nodes import CircleNode, eventually, pseudonym_of, until_same
+from tests.support.circle_nodes import CircleNode, pseudonym_of, until_same
 from tests.support.circles import Circle, key
 from tests.support.loopback import Hub, a_hub
+from tests.support.waiting import until
 
 NEIGHBOUR = PeerId("neighbour")
 
@@ -164,7 +165,7 @@ async def test_topics_follow_the_circles_that_we_are_in(autojump_clock: trio.tes
         bob = await CircleNode(hub, "bob", circle).start(hub.nursery)
         assert bob.network.topics == {}
         await bob.join()
-        await eventually(lambda: list(bob.network.topics) == [circle_topic(circle.id)])
+        await until(lambda: list(bob.network.topics) == [circle_topic(circle.id)])
         await bob.store.write(lambda tx: tx.remove_circle(circle.id))
         bob.admission.forget(circle.id)
         await trio.sleep(10)

@@ -26,9 +26,10 @@ from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.sync import circle_key
 from p2pnode.services.sync_peers import PROTOCOL
 from p2pnode.services.sync_session import SILENCE_S
-from tests.support.circle_nodes import CircleNode, eventually, pseudonym_of, until_same
+from tests.support.circle_nodes import CircleNode, pseudonym_of, until_same
 from tests.support.circles import NOON, Circle, key
 from tests.support.loopback import Hub, a_hub
+from tests.support.waiting import until
 
 STEWARD = "ann"
 
@@ -133,15 +134,15 @@ async def test_both_sides_know_who_the_other_proved_to_be() -> None:
         for node in (bob, eve):
             await node.network.connect(ann.network.addresses()[0])
             await until_same(ann, node)
-        await eventually(lambda: len(ann.sync.peers_of(circle.id)) == 2)
+        await until(lambda: len(ann.sync.peers_of(circle.id)) == 2)
         assert bob.sync.peers_of(circle.id) == {ann.peer: ann.key.public}
         assert ann.sync.peers_of(circle.id) == {bob.peer: bob.key.public, eve.peer: eve.key.public}
-        await eventually(lambda: ann.sync.is_member(circle.id, bob.key.public))
+        await until(lambda: ann.sync.is_member(circle.id, bob.key.public))
         assert not ann.sync.is_member(circle.id, eve.key.public)
         stranger = PeerId("zoe")
         assert ann.sync.members_first([stranger, eve.peer, bob.peer]) == [bob.peer, stranger, eve.peer]
         await ann.network.disconnect(bob.peer)
-        await eventually(lambda: bob.peer not in ann.sync.peers_of(circle.id))
+        await until(lambda: bob.peer not in ann.sync.peers_of(circle.id))
 
 
 @pytest.mark.trio
@@ -150,14 +151,14 @@ async def test_a_lone_founder_is_not_provisional_and_members_are_until_they_sync
         circle = circle_of_ann()
         ann = await founder(hub, circle)
         assert ann.sync.is_provisional(circle.id)
-        await eventually(lambda: not ann.sync.is_provisional(circle.id))
+        await until(lambda: not ann.sync.is_provisional(circle.id))
         await ann.write(circle.vouch(ann.key, pseudonym_of("bob")))
-        await eventually(lambda: ann.sync.is_provisional(circle.id))
+        await until(lambda: ann.sync.is_provisional(circle.id))
         assert ann.sync.last_sync(circle.id) is None
         bob = await member(hub, circle, "bob")
         await bob.network.connect(ann.network.addresses()[0])
-        await eventually(lambda: not ann.sync.is_provisional(circle.id))
-        await eventually(lambda: not bob.sync.is_provisional(circle.id))
+        await until(lambda: not ann.sync.is_provisional(circle.id))
+        await until(lambda: not bob.sync.is_provisional(circle.id))
         assert ann.sync.last_sync(circle.id) == NOON
 
 

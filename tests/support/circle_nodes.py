@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import trio
 
@@ -49,12 +48,6 @@ class CircleNode(Node):
         for record in records:
             await self.store.write(lambda tx, record=record: self.admission.admit_own(tx, record, self.now))  # type: ignore[misc]
         self.admission.changed(self.circle.id)
-
-
-async def eventually(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    with trio.fail_after(deadline_s):
-        while not condition():  # noqa: ASYNC110  # what is watched has no event
-            await trio.sleep(0.005)
 
 
 async def until_same(*nodes: Node, deadline_s: float = 10.0) -> list[Record]:

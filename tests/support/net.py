@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import trio
@@ -14,10 +14,11 @@ from p2pnode.ports import Network, Stream
 from p2pnode.store.addresses import PeerAddresses
 from p2pnode.store.memory import InlineEngine
 from p2pnode.store.providers import ProviderTable
+from tests.support.waiting import DEADLINE_S as DEADLINE_S
+from tests.support.waiting import until as until
 
 LOOPBACK = "/ip4/127.0.0.1/tcp/0"
 ECHO = "/test/echo/1"
-DEADLINE_S = 20.0
 
 
 class NodeNet:
@@ -73,13 +74,6 @@ async def wait_connected(network: Network, peer: PeerId, *, connected: bool = Tr
             async for event in events:
                 if event.peer == peer and event.connected is connected:
                     return
-
-
-async def until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:
-    """Poll for what has no event, with a deadline."""
-    with trio.fail_after(deadline_s):
-        while not condition():  # noqa: ASYNC110 - libp2p has no event for most of it
-            await trio.sleep(0.02)
 
 
 async def read_all(stream: Stream) -> bytes:

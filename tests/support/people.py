@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-
-import trio
 
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.ids import CircleId, PublicKey, RecordId, WorkId, parse_id
@@ -21,6 +19,7 @@ from p2pnode.services.me import Me
 from p2pnode.services.views import Views
 from p2pnode.store.memory import MemoryStore
 from tests.support.loopback import Hub, a_hub
+from tests.support.waiting import until as until
 
 NOON = 1_780_000_000.0
 
@@ -109,10 +108,3 @@ async def people(*names: str) -> AsyncIterator[list[Person]]:
         for person in everybody:
             await person.circles.start(hub.nursery)
         yield everybody
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the others run until it is true; fails when they have nothing left to do for long."""
-    with trio.fail_after(10):
-        while not condition():  # noqa: ASYNC110  # what is waited for has no event
-            await trio.sleep(0.01)

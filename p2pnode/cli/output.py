@@ -57,16 +57,25 @@ def paint(text: str, colour: str) -> str:
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, flexible: int) -> None:
-    """Rows under headings; the column `flexible` gives way where the line is too long. Cells are made safe here."""
+    """Rows under headings; where the line is too long the column `flexible` gives way, then others go. Cells are made safe here."""
     cells = [[marked(cell) for cell in row] for row in rows]
     widths = [max(width(row[at]) for row in [list(headings), *cells]) for at in range(len(headings))]
     limit = columns()
+    shown = list(range(len(headings)))
     if limit is not None:
-        others = sum(widths) - widths[flexible] + len(GAP) * (len(widths) - 1)
+        empty = [at for at in shown if not any(row[at] for row in cells)]
+        for at in [*empty, *reversed(shown)]:
+            others = sum(widths[one] for one in shown if one != flexible) + len(GAP) * (len(shown) - 1)
+            if others + min(widths[flexible], MIN_FLEXIBLE_CELLS) <= limit:
+                break
+            if at in shown and at not in (0, flexible):  # the first column says which, the flexible one what
+                shown.remove(at)
+        others = sum(widths[one] for one in shown if one != flexible) + len(GAP) * (len(shown) - 1)
         widths[flexible] = max(MIN_FLEXIBLE_CELLS, min(widths[flexible], limit - others))
-    print(paint(_line(headings, widths, limit), "bold"))
+    kept = [widths[at] for at in shown]
+    print(paint(_line([headings[at] for at in shown], kept, limit), "bold"))
     for row in cells:
-        print(_line(row, widths, limit))
+        print(_line([row[at] for at in shown], kept, limit))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], limit: int | None) -> str:

@@ -164,3 +164,23 @@ def test_progress_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_progress_of_any_shape(data: dict[str, Any]) -> None:
     assert "%" not in describe(data) or "100 %" in describe(data)
+
+
+@pytest.mark.parametrize(
+    ("cells", "headings"),
+    [
+        (60, "WORK STATE SIZE LICENCE TITLE"),
+        (50, "WORK STATE SIZE TITLE"),
+        (40, "WORK STATE TITLE"),
+        (30, "WORK TITLE"),
+    ],
+)
+def test_a_narrow_terminal_loses_other_columns_before_the_title(
+    cells: int, headings: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(cells))
+    rows = [["w-abcdefghij", "own", "667.6 MiB", "", "On the Commons"]]
+    print_table(["WORK", "STATE", "SIZE", "LICENCE", "TITLE"], rows, flexible=4)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.split() == headings.split()
+    assert "On the Comm" in second

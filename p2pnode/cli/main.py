@@ -113,7 +113,7 @@ def _report(error: P2pnodeError, as_json: bool) -> int:
 
 def _as_usage_error(error: click.ClickException) -> UsageError:
     context = error.ctx if isinstance(error, click.UsageError) else None
-    message = error.format_message().replace("\n", " ").rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")  # click lists choices a line each, with tabs
     where = context.command_path if context is not None else PROGRAM
     return UsageError(message[:1].lower() + message[1:], hint=f"see: {where} --help")
 

@@ -136,6 +136,8 @@ def search(call: Call, text: tuple[str, ...], local: bool, timeout_s: float) -> 
 
     Those who are asked see the words. Hits are shown as they come; with --json each work once, when the search has ended.
     """
+    if not " ".join(text).strip():
+        raise UsageError("there is no word to search for", hint="what is here anyway: p2pnode list")
     params = {"text": " ".join(text), "local": local, "timeout_s": timeout_s}
     shown: set[str] = set()
 

@@ -234,3 +234,15 @@ def test_closed_streams_change_nothing(closed: str, arguments: str, status: int,
     assert said.returncode == status
     assert "Traceback" not in said.stderr
     assert not (home / "log").exists(), "nothing unforeseen was written down"
+
+
+def test_a_missing_choice_is_told_in_one_line(cli: Cli) -> None:
+    said = cli("vote", "p-aaaaaa")
+    assert said.err.splitlines()[0].endswith("Choose from: approve, reject, abstain")
+
+
+def test_a_search_for_nothing_is_a_mistake_and_not_an_empty_result(cli: Cli, serve: Serve) -> None:
+    daemon = serve({"work.search": {"items": [], "asked": 0, "answered": 0}})
+    said = cli("search", "", " ")
+    assert (said.status, said.out, daemon.calls) == (2, "", [])
+    assert said.err.startswith("p2pnode: there is no word to search for\n")

@@ -14,6 +14,9 @@ MAX_HANDSHAKES = 32
 """Inbound handshakes in flight: each costs a few ms of CPU and up to 10 s of patience. When there are more, the oldest one of the
 host that has most of them makes room: whoever opens connections and says nothing keeps nobody else out."""
 
+MAX_INBOUND_PER_HOST = 100
+"""Inbound connections from one address, whatever names they have: of our 160, some always remain for the rest of the world."""
+
 
 def hold_inbound_slot_while_connected() -> None:
     """Give an inbound slot back when its connection closes.
@@ -38,9 +41,8 @@ def hold_inbound_slot_while_connected() -> None:
                     muxed = await self.upgrade_inbound_raw_conn(RawConnection(connection, False), maddr)
             finally:
                 handshakes.pop(scope, None)
-            if muxed is None:
-                return
-            await muxed.event_closed.wait()
+            if muxed is not None:
+                await _until_closed(self, muxed, _host(connection))
         except Exception as error:
             log.debug("an inbound connection failed: %r", error)
         finally:
@@ -54,6 +56,21 @@ def _make_room(handshakes: dict[trio.CancelScope, str]) -> None:
     oldest = next(scope for scope, host in handshakes.items() if host == busiest)
     del handshakes[oldest]
     oldest.cancel()
+
+
+async def _until_closed(swarm: Any, muxed: Any, host: str) -> None:
+    """Wait for the end of a connection, which comes at once if its host has too many."""
+    inbound: Counter[str] = swarm.__dict__.setdefault("_inbound_by_host", Counter())
+    if inbound[host] >= MAX_INBOUND_PER_HOST:
+        await muxed.close()
+        return
+    inbound[host] += 1
+    try:
+        await muxed.event_closed.wait()
+    finally:
+        inbound[host] -= 1
+        if not inbound[host]:
+            del inbound[host]
 
 
 def _host(connection: Any) -> str:

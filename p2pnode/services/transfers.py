@@ -19,6 +19,7 @@ from p2pnode.core.cid import Cid
 from p2pnode.core.ids import WORK_PREFIX, PeerId, id_text, parse_id, split_text
 from p2pnode.core.layout import Skeleton
 from p2pnode.core.search_messages import PROTOCOL as SEARCH_PROTOCOL
+from p2pnode.core.skeleton import MAX_CONTENT_BYTES
 from p2pnode.errors import (
     DecodeError,
     NetworkError,
@@ -30,6 +31,7 @@ from p2pnode.errors import (
 )
 from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, WallClock, Work
+from p2pnode.services.background import contained
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export, read_skeleton
 from p2pnode.services.fetch import fetch
@@ -196,7 +198,7 @@ class Transfers:
             )
         )
         self._running[root] = running
-        self._nursery.start_soon(self._run, running, work)
+        self._nursery.start_soon(contained, self._run, running, work)
         return running
 
     def _told(self, running: _Running) -> None:
@@ -232,8 +234,8 @@ class Transfers:
                 transfer.say("cancelled", "cancelled; what came is kept")
         except* P2pnodeError as group:
             running.error = _first(group)
-            await self._forget(transfer)
             transfer.say("failed", running.error.message)
+            await self._forget(transfer)  # may fail too, on a full disk: then the next start tries it once more
         finally:
             del self._running[transfer.root]
             self._finished = [*self._finished, transfer][-KEPT_FINISHED:]
@@ -248,6 +250,7 @@ class Transfers:
             providers=[] if work is None else self._search.heard_from(work.id),
             find_more=lambda: self._providers(transfer.root, work),
             transfer=transfer,
+            max_bytes=MAX_CONTENT_BYTES if work is None else min(work.bytes, MAX_CONTENT_BYTES),
         )
 
     async def _providers(self, root: Cid, work: Work | None) -> list[PeerId]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,7 +88,7 @@ async def test_work_that_failed_begins_again_later_and_later(autojump_clock: Any
             raise OSError(errno.ENOSPC, "no space") if len(began) == 2 else StoreError("no space")
 
     await for_ever(work)
-    pauses = [round(after - before) for before, after in zip(began, began[1:], strict=False)]
+    pauses = [round(after - before) for before, after in pairwise(began)]
     assert pauses == [5, 10, 20]
 
 

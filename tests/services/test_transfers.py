@@ -12,14 +12,17 @@ import trio
 
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.ids import WorkId, id_text, parse_id
-from p2pnode.errors import NotFoundError, RefusedError, TimedOutError
-from p2pnode.ports import Json
+from p2pnode.core.manifest import describe, first
+from p2pnode.core.records import seq_of
+from p2pnode.errors import NotFoundError, RefusedError, StoreError, TimedOutError
+from p2pnode.ports import Json, Tx
+from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.publish import Description, Publish
 from p2pnode.services.search import Search
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.transfers import Transfers
 from tests.support.loopback import Hub
-from tests.support.people import Person
+from tests.support.people import NOON, Person
 
 pytestmark = pytest.mark.trio
 
@@ -101,6 +104,43 @@ async def test_a_work_is_fetched_kept_pinned_and_told(tmp_path: Path) -> None:
         assert any(item.kind == "provide" for item in await ben.store.read(lambda tx: tx.due_outbox(1e12, 100)))
         assert ("work.fetched", published["cid"]) in [(name, data.get("cid")) for name, data in ben.events]
         assert (await ben.get(published["cid"]))["providers"] == 0, "what is here is not fetched again"
+
+
+async def test_content_larger_than_its_manifest_says_is_refused(tmp_path: Path) -> None:
+    async with two() as (anna, ben, _):
+        anna.serve()
+        published = await anna.share(a_book(tmp_path))
+        fields = describe(title="A leaflet", root=Cid.parse(published["cid"]), bytes=1000, files=2)
+
+        def write(tx: Tx) -> str:
+            record = first(anna.me.profile, fields, nonce=bytes(16), seq=seq_of(int(NOON), 99), created=int(NOON))
+            row = put_manifest(tx, record, state="own", private=False, added=NOON)
+            assert row is not None
+            return id_text("w", row.id)
+
+        leaflet = await anna.store.write(write)
+        with pytest.raises(RefusedError, match="at most 1000"):
+            await ben.get(leaflet)
+        assert await ben.store.read(lambda tx: tx.works()) == []
+
+
+async def test_a_full_disk_fails_the_transfer_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two() as (anna, ben, _):
+        anna.serve()
+        published = await anna.share(a_book(tmp_path))
+        work = await ben.search.find_work(WorkId(parse_id("w", published["work"])), timeout_s=5)
+        assert work is not None
+
+        async def full(*about: Any, **options: Any) -> Any:
+            raise StoreError("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(ben.store, "write", full)
+            with pytest.raises(StoreError, match="full"):
+                await ben.get(published["work"])
+            await until(lambda: not ben.transfers.is_running(work.root))
+        assert [shown["state"] for shown in ben.transfers.shown()] == ["failed"]
+        assert (await ben.get(published["work"]))["bytes"] == 2_500_100, "there is room again"
 
 
 async def test_nothing_is_overwritten_and_nothing_unknown_is_fetched(tmp_path: Path) -> None:

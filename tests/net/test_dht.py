@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Sequence
+from contextlib import suppress
 
 import pytest
+import trio
 
-from p2pnode.errors import UsageError
+from p2pnode.errors import NetworkError, UsageError
+from p2pnode.net.bans import BAN_POINTS
 from p2pnode.net.dht import wire_key
-from p2pnode.net.network import Libp2pNetwork
-from tests.support.net import LOOPBACK, NodeNet, link, networks, round_trip, until
+from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, KadMessage, decode, encode
+from p2pnode.net.network import BROKEN_RULE_POINTS, Libp2pNetwork
+from p2pnode.net.varint import receive_prefixed
+from tests.support.net import DEADLINE_S, LOOPBACK, NodeNet, link, networks, round_trip, until
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -37,6 +42,35 @@ async def test_ten_nodes_find_what_strangers_provide() -> None:
                 providers = [nodes[wanted].peer_id] if wanted != number else []
                 assert await node.find_providers(key(wanted)) == providers
         assert await nodes[3].find_providers(key(99)) == []
+
+
+async def test_values_are_not_kept_but_whoever_asks_for_them_breaks_no_rule() -> None:
+    """Foreign programs in our DHT may use values among themselves; a request without a key is another matter."""
+
+    async def ask(message: KadMessage) -> KadMessage | None:
+        stream = await asker.open_stream(node.peer_id, "/test/kad/1.0.0")
+        with trio.fail_after(DEADLINE_S), suppress(NetworkError):
+            await stream.send_all(encode(message))
+            answer = await receive_prefixed(stream, MAX_MESSAGE_BYTES)
+            await stream.aclose()
+            return decode(answer) if answer else None
+        return None
+
+    async with networks(3) as (node, asker, third):
+        await link(asker, node)
+        await link(third, node)
+        await until(lambda: third.peer_id in node.dht.table)
+        for number in range(BAN_POINTS // BROKEN_RULE_POINTS + 1):
+            wire = wire_key(key(number))
+            answer = await ask(KadMessage("GET_VALUE", wire))
+            assert answer is not None and (answer.kind, answer.key) == ("GET_VALUE", wire)
+            assert [contact.peer for contact in answer.closer] == [third.peer_id]
+            assert await ask(KadMessage("PUT_VALUE", wire)) is None
+        assert node.banned() == []
+        for _ in range(BAN_POINTS // BROKEN_RULE_POINTS + 1):
+            with suppress(NetworkError):
+                assert await ask(KadMessage("FIND_NODE")) is None
+        await until(lambda: [ban.peer for ban in node.banned()] == [asker.peer_id])
 
 
 async def test_a_provider_never_met_can_be_reached() -> None:

@@ -46,15 +46,23 @@ def test_any_bytes_are_a_message_or_a_decode_error(data: bytes) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        Message(type="PUT_VALUE", key=KEY),
-        Message(type="GET_VALUE", key=KEY),
-        Message(type="FIND_NODE"),
-        Message(type="FIND_NODE", key=b"k" * 81),
+        b"\x08\x06" + Message(key=KEY).SerializeToString(),  # a type of some later specification
+        Message(type="FIND_NODE", key=b"k" * 81).SerializeToString(),
+        b"not protobuf",
     ],
 )
-def test_messages_we_do_not_speak(message: Message) -> None:
+def test_messages_we_do_not_speak(message: bytes) -> None:
     with pytest.raises(DecodeError):
-        decode(message.SerializeToString())
+        decode(message)
+
+
+def test_an_answer_need_not_repeat_the_key() -> None:
+    """js-libp2p's answers to FIND_NODE have none: whoever wants one drops every such peer from its table."""
+    answer = Message(type="FIND_NODE")
+    entry = answer.closerPeers.add()
+    entry.id = ID.from_base58(peer(1)).to_bytes()
+    entry.addrs.append(b"\x04\x7f\x00\x00\x01\x06\x00\x02")
+    assert decode(answer.SerializeToString()) == KadMessage("FIND_NODE", closer=(contact(1),))
 
 
 def test_a_flood_of_peers_is_cut() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, PeerError
+from p2pnode.errors import DecodeError, NetworkError, PeerError
 from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of
 from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode, encode
 from p2pnode.net.varint import receive_prefixed
@@ -35,7 +35,7 @@ class KadServer:
         self._own = own
 
     async def serve(self, stream: Stream) -> None:
-        """One stream: requests and answers in turn until the peer ends it. PeerError on nonsense."""
+        """One stream: requests and answers in turn until the peer ends it. PeerError on nonsense, NetworkError on a value."""
         while True:
             with trio.move_on_after(IDLE_S) as patience:
                 data = await receive_prefixed(stream, MAX_MESSAGE_BYTES)
@@ -54,12 +54,18 @@ class KadServer:
     async def _answer(self, sender: PeerId, request: KadMessage) -> KadMessage:
         if request.kind == "PING":
             return KadMessage("PING")
+        if not request.key:
+            raise PeerError("a DHT request without a key")
+        if (
+            request.kind == "PUT_VALUE"
+        ):  # legal elsewhere, so no broken rule: the stream ends, and the peer keeps its good name
+            raise NetworkError("values are not kept here")
         if request.kind == "ADD_PROVIDER":
             await self._add(sender, request)
             return KadMessage("ADD_PROVIDER", request.key)
         closer = self._table.closest(place_of(request.key), BUCKET_PEERS, without=[sender])
-        if request.kind == "FIND_NODE":
-            return KadMessage("FIND_NODE", request.key, closer=tuple(closer))
+        if request.kind in ("FIND_NODE", "GET_VALUE"):
+            return KadMessage(request.kind, request.key, closer=tuple(closer))
         return KadMessage(
             "GET_PROVIDERS", request.key, closer=tuple(closer), providers=tuple(await self.providers(request.key))
         )

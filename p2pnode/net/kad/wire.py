@@ -22,8 +22,9 @@ MAX_PEERS = 20
 MAX_KEY_BYTES = 80
 """The specification's limit; ours are 34."""
 
-Kind = Literal["ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING"]
-_KINDS: dict[int, Kind] = {2: "ADD_PROVIDER", 3: "GET_PROVIDERS", 4: "FIND_NODE", 5: "PING"}
+Kind = Literal["PUT_VALUE", "GET_VALUE", "ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING"]
+_KINDS: tuple[Kind, ...] = ("PUT_VALUE", "GET_VALUE", "ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING")
+"""By their numbers on the wire. We never ask for or keep values; others may, and break no rule by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class KadMessage:
-    """A request or an answer: both have one form."""
+    """A request or an answer: both have one form. Records of values are not read."""
 
     kind: Kind
     key: bytes = b""
@@ -53,18 +54,19 @@ def encode(message: KadMessage) -> bytes:
 
 
 def decode(data: bytes) -> KadMessage:
-    """DecodeError for anything that is not one of the messages we speak."""
+    """DecodeError for anything that is no message of Kademlia. The key may be missing: not every implementation's answers have it."""
     parsed = Message()
     try:
         parsed.ParseFromString(data)
     except Exception as error:
         raise DecodeError("not a Kademlia message") from error
-    kind = _KINDS.get(parsed.type)
-    if kind is None:
-        raise DecodeError("a Kademlia message of a kind that p2pnode does not speak")
-    if len(parsed.key) > MAX_KEY_BYTES or (not parsed.key and kind != "PING"):
+    if not 0 <= parsed.type < len(_KINDS):
+        raise DecodeError("a Kademlia message of no known kind")
+    if len(parsed.key) > MAX_KEY_BYTES:
         raise DecodeError(f"a Kademlia key of {len(parsed.key)} bytes")
-    return KadMessage(kind, bytes(parsed.key), _contacts(parsed.closerPeers), _contacts(parsed.providerPeers))
+    return KadMessage(
+        _KINDS[parsed.type], bytes(parsed.key), _contacts(parsed.closerPeers), _contacts(parsed.providerPeers)
+    )
 
 
 def _add(field: object, contacts: Sequence[Contact]) -> None:

@@ -1,0 +1,209 @@
+// One js-libp2p node on 127.0.0.1, driven by JSON lines: {"id", "command", ...} on stdin, {"id", "result" | "error"} on stdout.
+// No bootstrap, no relay, no discovery; it dials loopback only and ends with its stdin. argv[2]: {"kad": protocol}.
+import { createHash } from 'node:crypto'
+import { createInterface } from 'node:readline'
+import { gossipsub } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { noise } from '@libp2p/noise'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
+import { createLibp2p } from 'libp2p'
+import { CID } from 'multiformats/cid'
+
+// js-libp2p 3 asks for node 22; this is all that node 20 lacks of it
+Promise.withResolvers ??= function () {
+  const deferred = {}
+  deferred.promise = new Promise((resolve, reject) => Object.assign(deferred, { resolve, reject }))
+  return deferred
+}
+
+const DEADLINE_MS = 60_000
+const PART_BYTES = 64 * 1024
+const { kad } = JSON.parse(process.argv[2])
+const sha256 = (data) => createHash('sha256').update(data).digest()
+const say = (answer) => process.stdout.write(JSON.stringify(answer) + '\n')
+
+const node = await createLibp2p({
+  addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+  transports: [tcp()],
+  connectionEncrypters: [noise()],
+  streamMuxers: [yamux()],
+  peerDiscovery: [],
+  connectionGater: { denyDialMultiaddr: (address) => !address.toString().startsWith('/ip4/127.0.0.1/') },
+  services: {
+    identify: identify(),
+    ping: ping(),
+    // its defaults are a client, and a mapper that drops loopback addresses
+    dht: kadDHT({
+      protocol: kad,
+      clientMode: false,
+      peerInfoMapper: passthroughMapper,
+      validators: { test: async () => {} },
+      selectors: { test: () => 0 }
+    }),
+    pubsub: gossipsub({ globalSignaturePolicy: 'StrictSign', emitSelf: false, msgIdFn: (message) => sha256(message.data) })
+  }
+})
+
+// ---- what it serves
+
+const endings = new Map() // protocol -> how its last stream ended, as a promise of words
+
+function serve (protocol, answer) {
+  return node.handle(protocol, (stream) => {
+    endings.set(protocol, answer(stream).then(() => 'end', (error) => {
+      stream.abort(error)
+      return error.name
+    }))
+  }, { maxInboundStreams: 64 })
+}
+
+async function send (stream, data) {
+  if (!stream.send(data)) await stream.onDrain()
+}
+
+await serve('/test/echo/1', async (stream) => {
+  for await (const part of stream) await send(stream, part)
+  await stream.close()
+})
+// answers only after the end of what it is sent: without half-closed streams nobody would ever speak
+await serve('/test/digest/1', async (stream) => {
+  const hash = createHash('sha256')
+  for await (const part of stream) hash.update(part.subarray())
+  await send(stream, hash.digest())
+  await stream.close()
+})
+await serve('/test/reset/1', async (stream) => {
+  await send(stream, Buffer.from('part'))
+  for await (const _ of stream) throw new Error('no more of this')
+})
+await serve('/test/listen/1', async (stream) => {
+  for await (const _ of stream) await send(stream, Buffer.from('heard'))
+  await stream.close()
+})
+await serve('/test/slow/1', async (stream) => {
+  let bytes = 0
+  for await (const part of stream) {
+    if (bytes === 0) await new Promise((resolve) => setTimeout(resolve, 7000))
+    bytes += part.byteLength
+  }
+  await send(stream, Buffer.from(String(bytes)))
+  await stream.close()
+})
+
+// ---- what it is told to do
+
+async function exchange (peer, protocol, bytes) {
+  const stream = await node.dialProtocol(peerIdFromString(peer), protocol)
+  const sent = createHash('sha256')
+  const heard = createHash('sha256')
+  let read = 0
+  const reading = (async () => {
+    for await (const part of stream) {
+      read += part.byteLength
+      heard.update(part.subarray())
+    }
+  })()
+  for (let at = 0; at < bytes; at += PART_BYTES) {
+    const part = Buffer.alloc(Math.min(PART_BYTES, bytes - at), `part ${at}`)
+    sent.update(part)
+    await send(stream, part)
+  }
+  await stream.close()
+  await reading
+  return { read, sent: sent.digest('hex'), heard: heard.digest('hex') }
+}
+
+async function query (events, name) {
+  const found = []
+  for await (const event of events) {
+    if (event.name === name) found.push(event)
+  }
+  return found
+}
+
+const within = () => ({ signal: AbortSignal.timeout(DEADLINE_MS) })
+const inbox = []
+node.services.pubsub.addEventListener('gossipsub:message', ({ detail: { msg } }) => {
+  inbox.push({ topic: msg.topic, type: msg.type, from: msg.from?.toString(), data: Buffer.from(msg.data).toString('hex') })
+})
+
+const commands = {
+  about: () => ({ peer: node.peerId.toString(), addresses: node.getMultiaddrs().map(String) }),
+  async dial ({ address }) {
+    const connection = await node.dial(multiaddr(address))
+    return { peer: connection.remotePeer.toString(), muxer: connection.multiplexer, encryption: connection.encryption }
+  },
+  async known ({ peer }) {
+    const { protocols, metadata, addresses } = await node.peerStore.get(peerIdFromString(peer))
+    const agent = metadata.get('AgentVersion')
+    return {
+      protocols,
+      agent: agent && Buffer.from(agent).toString(),
+      addresses: addresses.map(({ multiaddr }) => multiaddr.toString())
+    }
+  },
+  ping: async ({ peer }) => node.services.ping.ping(peerIdFromString(peer)),
+  exchange: ({ peer, protocol, bytes }) => exchange(peer, protocol, bytes),
+  async 'read until it ends' ({ peer, protocol }) {
+    const stream = await node.dialProtocol(peerIdFromString(peer), protocol)
+    const parts = []
+    try {
+      await send(stream, Buffer.from('go'))
+      for await (const part of stream) parts.push(part.subarray())
+      await stream.close()
+      return { heard: Buffer.concat(parts).toString(), ending: 'end' }
+    } catch (error) {
+      return { heard: Buffer.concat(parts).toString(), ending: error.name }
+    }
+  },
+  ending: ({ protocol }) => endings.get(protocol),
+  async provide ({ cid }) {
+    const told = await query(node.services.dht.provide(CID.parse(cid), within()), 'PEER_RESPONSE')
+    return told.map(({ from }) => from.toString())
+  },
+  async providers ({ cid }) {
+    const found = await query(node.services.dht.findProviders(CID.parse(cid), within()), 'PROVIDER')
+    const providers = found.flatMap((event) => event.providers)
+    return Object.fromEntries(providers.map(({ id, multiaddrs }) => [id.toString(), multiaddrs.map(String)]))
+  },
+  async 'find peer' ({ peer }) {
+    const found = await query(node.services.dht.findPeer(peerIdFromString(peer), within()), 'FINAL_PEER')
+    return found.flatMap((event) => event.peer.multiaddrs.map(String))
+  },
+  async 'get value' ({ key }) {
+    const answered = []
+    let values = 0
+    try {
+      for await (const event of node.services.dht.get(Buffer.from(key), within())) {
+        if (event.name === 'PEER_RESPONSE') answered.push(event.from.toString())
+        if (event.name === 'VALUE') values++
+      }
+    } catch (error) {
+      if (error.name !== 'NotFoundError') throw error
+    }
+    return { values, answered }
+  },
+  routed: () => node.services.dht.routingTable.size,
+  connected: () => node.getPeers().map(String),
+  subscribe: ({ topic }) => node.services.pubsub.subscribe(topic),
+  mesh: ({ topic }) => node.services.pubsub.getMeshPeers(topic),
+  async publish ({ topic, data }) {
+    const { recipients } = await node.services.pubsub.publish(topic, Buffer.from(data, 'hex'))
+    return recipients.map(String)
+  },
+  inbox: () => inbox
+}
+
+createInterface({ input: process.stdin }).on('line', async (line) => {
+  const { id, command, ...options } = JSON.parse(line)
+  try {
+    say({ id, result: await commands[command](options) ?? null })
+  } catch (error) {
+    say({ id, error: `${error.name}: ${error.message}` })
+  }
+}).on('close', () => process.exit(0))

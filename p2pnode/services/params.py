@@ -59,7 +59,10 @@ class Params:
             raise UsageError(f"{self._method}: {name} must be a number")
         if not least <= value <= most:
             raise UsageError(f"{self._method}: {name} is {value}; it lies between {least} and {most}")
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:  # JSON's integers have no end
+            raise UsageError(f"{self._method}: {name} is too large a number") from error
 
     def choice(self, name: str, choices: Sequence[str], default: str | None = None) -> str:
         value = self.text(name, default)

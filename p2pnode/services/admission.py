@@ -8,6 +8,7 @@ Records of circle zero (profiles, works outside of circles) are no circle's set 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,7 +43,10 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Records of a circle came, were replaced or went; `source` is the peer that brought them now, None = nobody (our own)."""
+    """Records of a circle came, were replaced or went; `source` is the peer that brought them now, None = nobody (our own).
+
+    Without records: a transaction of ours has ended whose records were told before; whoever keeps something counted counts again.
+    """
 
     circle: CircleId
     added: tuple[Record, ...]
@@ -72,6 +76,7 @@ class Admission:
         self._own: dict[CircleId, list[Batch]] = {}  # written in transactions of ours, not yet followed in memory
         self._untold: dict[CircleId, list[Batch]] = {}  # the same, not yet told
         self._lock = trio.Lock()
+        self._noting = threading.Lock()  # own batches are noted on the store's thread and taken on trio's
         self._listeners: list[Listener] = []
 
     def watch(self, listener: Listener) -> None:
@@ -83,7 +88,7 @@ class Admission:
         async with self._lock:
             held = await self._settled(circle)
             batch = await self._commit(held, [])  # own vouches may have introduced somebody who waits
-        self._tell(_change(batch, None))
+        self._tell_if_changed(_change(batch, None))
         return held
 
     def held_set(self, circle: CircleId) -> CircleSet | None:
@@ -103,7 +108,7 @@ class Admission:
         async with self._lock:
             held = await self._settled(circle)
             batch = await self._commit(held, decoded)
-        self._tell(_change(batch, source))
+        self._tell_if_changed(_change(batch, source))
         return Admitted(tuple(batch.added.values()), rejected, len(batch.waiting))
 
     def admit_own(self, tx: Tx, record: Record, now: float) -> None:
@@ -128,13 +133,21 @@ class Admission:
         if record.id not in batch.added and tx.record(record.id) is None:
             raise RefusedError("this circle keeps no more records of one author, or a newer one of yours replaced it")
         tx.enqueue(GOSSIP, circle + encode_signed(record), now)
-        for pending in (self._own, self._untold):
-            pending.setdefault(circle, []).append(batch)
+        with self._noting:  # on the store's thread
+            for pending in (self._own, self._untold):
+                pending.setdefault(circle, []).append(batch)
 
     def changed(self, circle: CircleId) -> None:
-        """Own records were committed: tell those who watch. Memory follows at the next use."""
-        for batch in self._untold.pop(circle, ()):
+        """Own records were committed: tell those who watch. Memory follows at the next use.
+
+        Another transaction of ours may tell ours before we committed, so the circle is said to have changed in any case.
+        """
+        with self._noting:
+            batches = self._untold.pop(circle, [])
+        for batch in batches:
             self._tell(_change(batch, None))
+        if not batches:
+            self._tell(Change(circle, (), (), None))
 
     def forget(self, circle: CircleId) -> None:
         """We left that circle, or its records changed behind our back: read them again at the next use."""
@@ -149,7 +162,8 @@ class Admission:
 
     async def _follow_own(self, held: CircleSet) -> None:
         """Own transactions may have been rolled back: look which of their records are there. A write waits for those under way."""
-        batches = self._own.pop(held.circle)
+        with self._noting:
+            batches = self._own.pop(held.circle)
         touched = {id: record for batch in batches for id, record in (batch.added | batch.dropped).items()}
 
         def look(tx: Tx) -> tuple[set[RecordId], frozenset[PublicKey]]:
@@ -182,10 +196,13 @@ class Admission:
             self._quarantine.put(held.circle, record)
         return batch
 
-    def _tell(self, change: Change) -> None:
+    def _tell_if_changed(self, change: Change) -> None:
         if change.added or change.dropped:
-            for listener in self._listeners:
-                listener(change)
+            self._tell(change)
+
+    def _tell(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener(change)
 
 
 def _change(batch: Batch, source: PeerId | None) -> Change:

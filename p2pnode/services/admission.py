@@ -125,6 +125,11 @@ class Admission:
         known = held.known if held and record.author in held.known else read_known(tx, circle)
         admitting = Admitting(tx, circle, known, now, caps=self._caps, own=True)
         batch = admitting.admit([record], Quarantine(0), self._on_manifest)
+        if is_early(record, now):
+            raise RefusedError(
+                "you signed records of a later day here: the clock ran ahead then, or is behind now",
+                hint="see whether the clock is right; if it is, sign again when that day has come",
+            )
         if record.id in batch.waiting:
             raise RefusedError(
                 "nobody in this circle has vouched for you yet, so your records would not be taken",

@@ -280,3 +280,12 @@ async def test_who_commits_after_another_told_everything_is_heard_too() -> None:
     before_the_commit = len(told)
     node.admission.changed(circle.id)
     assert len(told) == before_the_commit + 1
+
+
+@pytest.mark.trio
+async def test_who_signed_when_the_clock_ran_ahead_is_told_so() -> None:
+    circle = Circle()
+    node = await Node(circle).join()
+    later = circle.ballot(circle.steward, b"q", created=NOON + 30 * DAY_S)
+    with pytest.raises(RefusedError, match="clock"):
+        await node.store.write(lambda tx: node.admission.admit_own(tx, later, node.now))

@@ -82,3 +82,15 @@ async def test_what_nobody_heard_waits_and_is_told_when_a_peer_comes() -> None:
             await until_empty(store)
             assert await ben.find_providers(KEY) == [anna.peer_id]
         nursery.cancel_scope.cancel()
+
+
+async def test_what_a_clock_that_ran_ahead_put_off_is_told_when_a_peer_comes() -> None:
+    store, told = MemoryStore(lambda: 1000.0), Told()
+    async with trio.open_nursery() as nursery:
+        hub = Hub(nursery)
+        anna, ben = hub.node("anna"), hub.node("ben")
+        await store.write(lambda tx: tx.enqueue(PROVIDE, KEY, 1000.0 + 86_400))
+        async with running(store, anna, told):
+            await anna.connect(ben.addresses()[0])
+            await until_empty(store)
+        nursery.cancel_scope.cancel()

@@ -45,7 +45,13 @@ const node = await createLibp2p({
       validators: { test: async () => {} },
       selectors: { test: () => 0 }
     }),
-    pubsub: gossipsub({ globalSignaturePolicy: 'StrictSign', emitSelf: false, msgIdFn: (message) => sha256(message.data) })
+    pubsub: gossipsub({
+      globalSignaturePolicy: 'StrictSign',
+      emitSelf: false,
+      msgIdFn: (message) => sha256(message.data),
+      // by default it shuns whoever is more than the tenth peer of an hour at one address, which is what the tests are
+      scoreParams: { IPColocationFactorWeight: 0 }
+    })
   }
 })
 

@@ -225,6 +225,7 @@ async def test_a_dht_of_values_costs_its_peers_no_points(js: JsNode) -> None:
     async with met(js, network="test") as node:
         await until(lambda: js.peer_id in node.dht.table)
         with trio.fail_after(DEADLINE_S):
+            await js.until(lambda found: node.peer_id in found["answered"], "get value", key="/test/first")
             for number in range(BAN_POINTS // BROKEN_RULE_POINTS + 1):
                 found = await js("get value", key=f"/test/{number}")
                 assert found["values"] == 0 and node.peer_id in found["answered"]
@@ -247,9 +248,8 @@ async def test_gossip_is_heard_both_ways_and_over_each_other(js: JsNode) -> None
             await node.join_topic(TOPIC, lambda forwarder, data: True, deliver)
             await node.connect(js.address)
             await until(lambda: js.peer_id in node.gossip.neighbours(TOPIC))
-            with trio.fail_after(
-                DEADLINE_S
-            ):  # js-libp2p relays to its mesh only, and offers nothing of before to who joins it
+            # js-libp2p relays to its mesh only, and offers nothing of before to who joins it
+            with trio.fail_after(DEADLINE_S):
                 await js.until(lambda mesh: node.peer_id in mesh, "mesh", topic=TOPIC)
 
         await js("subscribe", topic=TOPIC)

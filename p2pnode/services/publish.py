@@ -149,7 +149,7 @@ class Publish:
 
         def commit(tx: Tx) -> tuple[Work, bytes | None]:
             key = self._me.key(tx, circle)
-            _refuse_repetition(tx, scanned.root, str(work["title"]), key.public)
+            _refuse_repetition(tx, scanned.root, str(work["title"]), key.public, private=private)
             seq, created = tx.next_seq(key.public, now)
             record = first(key, work, circle=circle, nonce=nonce, seq=seq, created=created)
             tx.complete_content(scanning.content, scanned.root, size=scanned.size, files=scanned.files)
@@ -207,8 +207,10 @@ def _keep_batch(tx: Tx, scanning: _Scanning, batch: list[Event]) -> None:
             scanning.scanned = event
 
 
-def _refuse_repetition(tx: Tx, root: Cid, title: str, author: bytes) -> None:
+def _refuse_repetition(tx: Tx, root: Cid, title: str, author: bytes, *, private: bool) -> None:
     for held in tx.works_with_root(root):
+        if held.private and not private:
+            continue  # made public now: a work of its own, since the private one's id was never to be told
         if held.author == author and held.title == title and held.state == "own":
             raise RefusedError(
                 f"this very content is already published under that title, as {id_text(WORK_PREFIX, held.id)}",

@@ -73,6 +73,18 @@ async def test_a_public_work_is_signed_pinned_and_queued_in_one_go(tmp_path: Pat
         assert await person.store.read_block(leaf, public_only=True) == b"a"
 
 
+async def test_a_private_work_can_be_made_public_under_its_title(tmp_path: Path) -> None:
+    async with anna() as (person, publishing):
+        folder = a_folder(tmp_path)
+        private = await publish(publishing, folder, private=True)
+        public = await publish(publishing, folder)
+        assert public["work"] != private["work"]
+        assert await person.store.read_block(root_cid(str(folder / "a.txt")), public_only=True) == b"a"
+        for again in (True, False):
+            with pytest.raises(RefusedError, match="already published"):
+                await publish(publishing, folder, private=again)
+
+
 async def test_a_private_work_is_told_to_nobody(tmp_path: Path) -> None:
     async with anna() as (person, publishing):
         answer = await publish(publishing, a_folder(tmp_path), private=True)

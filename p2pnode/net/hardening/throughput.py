@@ -1,7 +1,4 @@
-"""Mends of what makes libp2p's receiving side slow, and of a read that loses bytes when it is cancelled.
-
-Like the muxer's, these go when our own engine comes.
-"""
+"""Mends of what makes libp2p slow between our muxer and the socket."""
 
 from __future__ import annotations
 
@@ -11,10 +8,6 @@ import trio
 
 RECEIVE_BYTES = 256 << 10
 """Read from a socket at once: several Noise messages."""
-WINDOW_BYTES = 1 << 20
-"""Receive window of a stream that carries more than a little: enough for 100 Mbit/s at 80 ms."""
-SMALL_READ_BYTES = 16 << 10
-"""Streams that are only read in pieces below this keep the small window they began with."""
 
 
 def read_sockets_in_bulk() -> None:
@@ -26,43 +19,43 @@ def read_sockets_in_bulk() -> None:
     from libp2p.io.exceptions import ConnectionClosedError
 
     async def read(self: Any, n: int | None = None) -> bytes:
-        async with self.read_lock:
-            if n == 0:
-                return b""
-            buffer = self.__dict__.get("_received", b"")
-            if not buffer:
+        if n == 0:
+            return b""
+        if not self.__dict__.get("_received"):
+            async with self.read_lock:  # taking a lock gives way to other tasks, so only before a system call
                 try:
-                    buffer = memoryview(await self.stream.receive_some(RECEIVE_BYTES))
+                    self._received = memoryview(await self.stream.receive_some(RECEIVE_BYTES))
                 except trio.BrokenResourceError as error:
                     raise ConnectionClosedError(f"TCP reset: {error}", transport="tcp") from error
                 except trio.ClosedResourceError:
                     return b""
-            count = len(buffer) if n is None else n
-            self._received = buffer[count:]
-            return bytes(buffer[:count])
+        buffer = self._received
+        count = len(buffer) if n is None else n
+        self._received = buffer[count:]
+        return bytes(buffer[:count])
 
     libp2p_trio.TrioTCPStream.read = read
 
 
-def return_credit_in_batches() -> None:
-    """Tell the sender about room by half windows, and not from within a read.
+def write_messages_in_bulk() -> None:
+    """One system call for all Noise messages of a write.
 
-    Defect: nearly every read sends a window update of its own (`stream_muxer/yamux/yamux.py:456`) and waits until it is written: a
-    read that is cancelled there has taken its bytes and loses them (`yamux.py:597`).
+    Defect: a write of several messages goes to the socket one by one (`security/noise/io.py:66`), each with a copy for its length,
+    a lock and a turn of the event loop (`io/msgio.py:61`, `io/trio.py:41`).
     """
-    from libp2p.stream_muxer.yamux import yamux
+    from libp2p.security.noise import io as noise_io
 
-    async def return_credit(self: Any, *, bytes_read: int = 0) -> None:
-        self._pending_recv_release += bytes_read
-        growth = 0
-        if bytes_read >= SMALL_READ_BYTES and self.target_recv_window < WINDOW_BYTES:
-            growth = WINDOW_BYTES - self.target_recv_window
-            self.target_recv_window = WINDOW_BYTES
-        if growth or self._pending_recv_release >= self.target_recv_window // 2:
-            credit = self._pending_recv_release + growth
-            self._pending_recv_release = 0
-            self.recv_window += credit
-            if not self.conn.event_shutting_down.is_set():
-                self.conn._nursery.start_soon(self.send_window_update, credit)
+    limit = noise_io.MAX_PLAINTEXT_LENGTH
+    write_msg = noise_io.BaseNoiseMsgReadWriter.write_msg
 
-    yamux.YamuxStream._auto_tune_and_send_window_update = return_credit
+    async def write_all(self: Any, msg: bytes, prefix_encoded: bool = False) -> None:
+        if prefix_encoded or len(msg) <= limit:
+            await write_msg(self, msg, prefix_encoded)
+            return
+        parts: list[bytes] = []
+        for at in range(0, len(msg), limit):
+            sealed = self.encrypt(msg[at : at + limit])
+            parts += (len(sealed).to_bytes(2, "big"), sealed)
+        await self.read_writer.read_write_closer.write(b"".join(parts))
+
+    noise_io.BaseNoiseMsgReadWriter.write_msg = write_all

@@ -141,10 +141,11 @@ def join(call: Call, invite: str) -> None:
 
 @circle.command()
 @click.argument("circle")
+@click.option("--force", is_flag=True, help="Leave even as the only steward of others.")
 @click.pass_obj
-def leave(call: Call, circle: str) -> None:
+def leave(call: Call, circle: str, force: bool) -> None:
     """Leave a circle: this node forgets its records. What you signed there stays with the others."""
-    answer = call.ask("circle.leave", {"circle": circle})
+    answer = call.ask("circle.leave", {"circle": circle} | ({"force": True} if force else {}))
     if call.json:
         print_json(answer)
     else:

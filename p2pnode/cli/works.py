@@ -213,7 +213,11 @@ def get(call: Call, work: str, path: str | None, timeout_s: float | None) -> Non
         print_json(answer)
     else:
         print_pairs(
-            [("path", answer.get("path")), ("size", size(answer.get("bytes"))), ("providers", answer.get("providers"))]
+            [
+                ("path", answer.get("path")),
+                ("size", size(answer.get("bytes"))),
+                ("providers", answer.get("providers") or "none: it was here already"),
+            ]
         )
         _note_differences(answer)
 

@@ -17,7 +17,7 @@ from p2pnode.core.charter import MAX_NAME_CHARACTERS, genesis
 from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text
 from p2pnode.core.keys import SEED_BYTES
 from p2pnode.core.verdict import CircleView
-from p2pnode.errors import NotFoundError, UsageError
+from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Emit, Json, Network, Store, Tx, WallClock
 from p2pnode.services import invites, join
 from p2pnode.services.admission import Admission
@@ -28,6 +28,7 @@ from p2pnode.services.invites import Invites
 from p2pnode.services.join import Join
 from p2pnode.services.me import Me
 from p2pnode.services.questions import MAX_SHOWN, Questions
+from p2pnode.services.resolve import circle_name
 from p2pnode.services.views import Views
 from p2pnode.services.vouches import Vouches
 
@@ -83,6 +84,7 @@ class Circles:
         salt = secrets.token_bytes(SEED_BYTES)
 
         def write(tx: Tx) -> CircleId:
+            _refuse_second_name(tx, name)
             key = self._me.key_for_salt(salt)
             seq, created = tx.next_seq(key.public, now)
             record = genesis(key, name=name, purpose=purpose.strip(), salt=salt, seq=seq, created=created)
@@ -126,8 +128,13 @@ class Circles:
             "provisional": provisional,
         }
 
-    async def leave(self, circle: CircleId) -> Json:
-        """Leave a circle, or stop waiting for one: its records go, our own stay so that our numbers never repeat."""
+    async def leave(self, circle: CircleId, *, force: bool = False) -> Json:
+        """Leave a circle, or stop waiting for one: its records go, our own stay so that our numbers never repeat.
+
+        RefusedError, unless forced, for the only steward of others: when that key's vouches run out, nobody is a member any more.
+        """
+        if not force:
+            await self._refuse_to_orphan(circle)
 
         def write(tx: Tx) -> None:
             waited = join.forget_circle(tx, circle)
@@ -141,6 +148,20 @@ class Circles:
         self._admission.forget(circle)
         self._views.forget(circle)
         return {}
+
+    async def _refuse_to_orphan(self, circle: CircleId) -> None:
+        try:
+            view = await self._views.of(circle)
+            me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+        except NotFoundError:
+            return  # we only wait for it, or its charter never came
+        others = len(view.members) - 1
+        if view.charter.stewards == (me,) and others > 0:
+            raise RefusedError(
+                f"you are the only steward of {view.charter.name!r}, which has {others} other member{'s' if others > 1 else ''}: "
+                "when your vouches run out, nobody is a member any more",
+                hint="if you mean it: p2pnode circle leave CIRCLE --force",
+            )
 
     async def invite(self, circle: CircleId) -> Json:
         """A link into the circle."""
@@ -186,6 +207,14 @@ class Circles:
         rows = await self._store.read(lambda tx: [row for work in works if (row := tx.work(work))])
         said = await verdicts(self._store, self._views, [row.id for row in rows])
         return [hit(row, said[row.id], local=row.state != "heard") for row in rows]
+
+
+def _refuse_second_name(tx: Tx, name: str) -> None:
+    if any(circle_name(tx, circle).casefold() == name.casefold() for circle in tx.circles()):
+        raise RefusedError(
+            f"you are in a circle named {name!r} already",
+            hint="choose another name: circles are called by their names here",
+        )
 
 
 def _item(circle: CircleId, name: str, me: PublicKey) -> Json:

@@ -127,11 +127,12 @@ async def leave_circle(app: P2pnodeApp, now: Situation) -> None:
     name = clean(circle.get("name") or "") or words.short_id(circle["circle"])
     question = ConfirmWindow(
         f"Leave “{name}”?",
-        "Your ballots and vouches stay. To come back you need a new invite from a member.",
+        "Your ballots and vouches stay. To come back you need a new invite from a member. If you are its only steward, "
+        "nobody is a member any more once your vouches run out.",
         f"Leave {name}",
     )
     if await app.push_screen_wait(question):
-        await app.node.call("circle.leave", {"circle": circle["circle"]})
+        await app.node.call("circle.leave", {"circle": circle["circle"], "force": True})
         app.say(f"You left “{name}”.")
         app.reload()
 

@@ -56,6 +56,7 @@ ONE = [
     (["circle", "join", "p2pnode:invite/abc"], "circle.join", {"invite": "p2pnode:invite/abc"},
         {"circle": CIRCLE, "state": "waiting", "reason": "anna is not online"}, ["waiting", "anna is not online"]),
     (["circle", "leave", CIRCLE], "circle.leave", {"circle": CIRCLE}, {}, ["left"]),
+    (["circle", "leave", CIRCLE, "--force"], "circle.leave", {"circle": CIRCLE, "force": True}, {}, ["left"]),
     (["vouch", CIRCLE, KEY], "vouch.give", {"circle": CIRCLE, "key": KEY}, {"record": RECORD}, [RECORD]),
     (["unvouch", CIRCLE, KEY], "vouch.revoke", {"circle": CIRCLE, "key": KEY}, {"record": RECORD}, [RECORD]),
     (["propose", "list", CIRCLE, WORK], "proposal.open", {"class": "list", "circle": CIRCLE, "work": WORK},

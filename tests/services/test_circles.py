@@ -149,3 +149,22 @@ async def test_everything_signed_in_a_circle_is_signed_by_its_pseudonym() -> Non
         for record in await anna.records(circle):
             assert profile not in record.body and decode_signed(record.sig + record.body) == record
         assert id_text(CIRCLE_PREFIX, circle) == (await anna.circles.list())["items"][0]["circle"]
+
+
+async def test_two_circles_of_one_name_cannot_be_told_apart_so_the_second_is_refused() -> None:
+    async with people("anna") as (anna,):
+        await anna.create("Readers")
+        with pytest.raises(RefusedError, match="already"):
+            await anna.circles.create(" readers ")
+        assert len((await anna.circles.list())["items"]) == 1
+
+
+async def test_the_only_steward_of_others_is_asked_before_leaving() -> None:
+    async with people("anna", "ben") as (anna, ben):
+        circle = await anna.create("Readers")
+        await joined(anna, ben, circle)
+        with pytest.raises(RefusedError, match="only steward"):
+            await anna.circles.leave(circle)
+        assert len((await anna.circles.list())["items"]) == 1
+        await anna.circles.leave(circle, force=True)
+        assert (await anna.circles.list())["items"] == []

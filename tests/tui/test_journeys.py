@@ -337,7 +337,7 @@ async def test_leaving_a_circle_asks_once_more(home: Home, scripted: Scripted) -
         app_of(pilot).action_act("circle.leave")
         await settled(pilot)
         await pilot.press("y")
-        await until(pilot, lambda: node.asked("circle.leave") == [{"circle": world.READERS}])
+        await until(pilot, lambda: node.asked("circle.leave") == [{"circle": world.READERS, "force": True}])
 
 
 @pytest.mark.asyncio

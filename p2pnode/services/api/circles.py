@@ -56,13 +56,13 @@ async def join(node: Node, params: Params, emit: Emit) -> Json:
 
 async def leave(node: Node, params: Params, emit: Emit) -> Json:
     """Leave a circle, or stop waiting for one."""
-    text = params.text("circle")
+    text, force = params.text("circle"), params.flag("force")
     params.end()
     try:
         circle = await node.store.read(lambda tx: find_circle(tx, text))
     except NotFoundError:
         circle = await _waited_for(node, text)
-    return await node.circles.leave(circle)
+    return await node.circles.leave(circle, force=force)
 
 
 async def _waited_for(node: Node, text: str) -> CircleId:

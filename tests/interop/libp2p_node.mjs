@@ -33,6 +33,7 @@ const node = await createLibp2p({
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
   peerDiscovery: [],
+  connectionManager: { inboundConnectionThreshold: 1000 }, // a second from one address; 5 by default, and the tests are quicker
   connectionGater: { denyDialMultiaddr: (address) => !address.toString().startsWith('/ip4/127.0.0.1/') },
   services: {
     identify: identify(),

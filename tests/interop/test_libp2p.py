@@ -186,7 +186,26 @@ async def test_unknown_protocols_are_refused_in_words(js: JsNode) -> None:
 
 
 @pytest.mark.long
-async def test_a_reader_that_pauses_seven_seconds_holds_up_only_its_stream(js: JsNode) -> None:
+async def test_our_pause_of_seven_seconds_loses_nothing_of_theirs(js: JsNode) -> None:
+    async def pause(stream: Stream) -> None:
+        await trio.sleep(7)
+        await digest(stream)
+
+    async with met(js) as node:
+        node.serve(SLOW, pause)
+        async with trio.open_nursery() as nursery:
+
+            async def beside() -> None:
+                result = await js("exchange", peer=node.peer_id, protocol=ECHO, bytes=MIB)
+                assert result["heard"] == result["sent"]
+
+            nursery.start_soon(beside)
+            result = await js("exchange", peer=node.peer_id, protocol=SLOW, bytes=40 * MIB)
+        assert result["heard"] == hashlib.sha256(bytes.fromhex(result["sent"])).hexdigest()
+
+
+@pytest.mark.long
+async def test_their_pause_of_seven_seconds_loses_nothing_of_ours(js: JsNode) -> None:
     async with met(js) as node:
         stream = await node.open_stream(js.peer_id, SLOW)
         with trio.fail_after(60):

@@ -7,13 +7,13 @@ the outbox, unfinished transfers and joins) and turns changes of records into fr
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 
 import trio
 
 from p2pnode.config import Home, Settings
 from p2pnode.core.ids import (
     CIRCLE_PREFIX,
-    ID_BYTES,
     QUESTION_PREFIX,
     WORK_PREFIX,
     CircleId,
@@ -21,11 +21,10 @@ from p2pnode.core.ids import (
     WorkId,
     id_text,
 )
-from p2pnode.core.record import PROPOSAL, Record
+from p2pnode.core.record import Record
 from p2pnode.core.records import is_understood
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
-from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
@@ -33,6 +32,7 @@ from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
 from p2pnode.services.gossip import Gossip
+from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.outbox import Outbox
 from p2pnode.services.publish import Publish
@@ -71,6 +71,7 @@ class Node:
         )
         self.blocks = ServeBlocks(network, store)
         self.search = Search(store, network, self.views, clock, self.sync.members_first)
+        self.lookups = Lookups(store, self.search)
         self.explain = Explain(store, self.views, me, self.sync)
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
         self.publish = Publish(store, me, self.admission, clock, self.outbox.wake)
@@ -86,6 +87,7 @@ class Node:
         await self.gossip.start(nursery)
         await self.circles.start(nursery)
         nursery.start_soon(for_ever, self.outbox.run)
+        nursery.start_soon(for_ever, self.lookups.run)
         nursery.start_soon(for_ever, self._tell_of_peers)
 
     def _on_manifest(self, tx: Tx, record: Record) -> None:
@@ -100,30 +102,18 @@ class Node:
             self.outbox.wake()
         else:
             self.emit("record.received", {"circle": id_text(CIRCLE_PREFIX, change.circle), "count": len(change.added)})
+        for record in change.added:
+            self.lookups.noticed(record)
         nursery.start_soon(contained, self._follow, change, before)
 
     async def _follow(self, change: Change, before: CircleView | None) -> None:
-        """Tell which verdicts flipped and why; look up works that were proposed and are not known here."""
-        try:
+        """Tell which verdicts flipped and why."""
+        with suppress(NotFoundError):  # left meanwhile, or the charter is still on its way
             await self._tell_flips(change.circle, before)
-        except NotFoundError:
-            return  # left meanwhile, or the charter is still on its way
-        for record in change.added:
-            if record.kind == PROPOSAL:
-                await self._learn_of(record)
 
     async def _title(self, work: WorkId) -> str:
         held = await self.store.read(lambda tx: tx.work(work))
         return held.title if held else ""
-
-    async def _learn_of(self, proposal: Record) -> None:
-        """Somebody proposed a work that we never heard of: ask the network for its manifest, so that it has a title."""
-        subject = proposal.fields.get("subject")
-        if not isinstance(subject, bytes) or len(subject) != ID_BYTES or not is_understood(proposal):
-            return
-        work = WorkId(subject)
-        if await self.store.read(lambda tx: tx.work(work)) is None:
-            await self.search.find_work(work, timeout_s=SEARCH_TIMEOUT_S)
 
     async def _tell_flips(self, circle: CircleId, before: CircleView | None) -> None:
         old = {} if before is None else await trio.to_thread.run_sync(_verdicts, before)

@@ -31,7 +31,7 @@ def read_sockets_in_bulk() -> None:
                     return b""
         buffer = self._received
         count = len(buffer) if n is None else n
-        self._received = buffer[count:]
+        self._received = buffer[count:] if count < len(buffer) else b""  # an empty view would keep what it looks at
         return bytes(buffer[:count])
 
     libp2p_trio.TrioTCPStream.read = read

@@ -251,7 +251,7 @@ class Engine:
             self._control.append(frames.encode(GO_AWAY, 0, 0, code))
 
     def tick(self, now: float) -> list[Event]:
-        """Call about once a second: pings, and the end of a silent connection."""
+        """Call every few seconds: pings, and the end of a silent connection."""
         if self.ended:
             return []
         if self._ping_at is not None and now - max(self._ping_at, self._heard_at) > SILENCE_S:

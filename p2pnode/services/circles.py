@@ -146,7 +146,7 @@ class Circles:
 
         await self._store.write(write)
         self._admission.forget(circle)
-        self._views.forget(circle)
+        self._views.drop(circle)
         return {}
 
     async def _refuse_to_orphan(self, circle: CircleId) -> None:

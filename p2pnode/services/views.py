@@ -61,6 +61,12 @@ class Views:
         self._outdated[circle] = entry.view
         return entry.view
 
+    def drop(self, circle: CircleId) -> None:
+        """We left that circle: keep nothing of it."""
+        for held in (self._cached, self._outdated, self._building):
+            held.pop(circle, None)
+        self._changes[circle] += 1  # a view that is being built now is not kept either
+
     async def _entry(self, circle: CircleId) -> _Cached:
         async with self._building.setdefault(circle, trio.Lock()):
             day = int(self._clock()) // SECONDS_A_DAY

@@ -3,7 +3,7 @@
 Every record is a canonical msgpack map with the seven common fields, then what its kind asks for; the wire form is 64 bytes of
 signature, then the body (protocol, "Records"). `decode_signed` raises DecodeError and nothing else on any bytes.
 What is well signed but of an unknown kind, version, proposal class or with unknown keys is a record too: it is kept
-and synced, and `is_understood` tells the tally to leave it alone. Whether an author may be admitted is not asked here.
+and synced, and `core.understanding` tells the tally to leave it alone. Whether an author may be admitted is not asked here.
 """
 
 from __future__ import annotations
@@ -98,20 +98,6 @@ def record_cid(id: RecordId) -> Cid:
 def smaller_signature(one: bytes, other: bytes) -> bytes:
     """Which of two valid signatures over one body is kept, so that every node keeps the same."""
     return min(one, other)
-
-
-def is_understood(record: Record) -> bool:
-    """Whether the tally and the catalogue may use it: version 1, a kind and a class that we know, fields that make sense."""
-    fields = record.fields
-    if fields["v"] != VERSION or record.kind not in _SHAPES:
-        return False
-    if record.kind == PROPOSAL:
-        return fields["class"] in PROPOSAL_CLASSES
-    if record.kind == CHARTER:
-        return _reads(_read_charter, record)
-    if record.kind == MANIFEST:
-        return _reads(_read_manifest, record)
-    return True
 
 
 def question_id(circle: bytes, class_: str, subject: bytes, base: bytes, patch: Mapping[str, Value]) -> QuestionId:
@@ -269,24 +255,5 @@ _SHAPES: Final[Mapping[str, Callable[[Fields], object]]] = {
     WITHDRAW: _in_circle,
 }
 
-
-def _reads(read: Callable[[Record], object], record: Record) -> bool:
-    try:
-        read(record)
-    except DecodeError:
-        return False
-    return True
-
-
-def _read_charter(record: Record) -> object:
-    from p2pnode.core.charter import (
-        Charter,
-    )  # charter.py builds records with `make`: the import is one-way at load time
-
-    return Charter.of(record)
-
-
-def _read_manifest(record: Record) -> object:
-    from p2pnode.core.manifest import Manifest
-
-    return Manifest.of(record)
+KINDS: Final = frozenset(_SHAPES)
+"""The kinds of records that version 1 knows."""

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from p2pnode.core.encoding import decode_map, encode
 from p2pnode.core.ids import ID_BYTES, WorkId
 from p2pnode.core.record import MANIFEST, Record
-from p2pnode.core.records import decode_signed, encode_signed, is_understood
+from p2pnode.core.records import decode_signed, encode_signed
+from p2pnode.core.understanding import is_understood
 from p2pnode.errors import DecodeError
 from p2pnode.limits import SEARCH_ANSWER_BYTES, SEARCH_HITS
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
 from p2pnode.core.proposals import Question
 from p2pnode.core.record import BALLOT, PROPOSAL, VOUCH, WITHDRAW, Record
-from p2pnode.core.records import is_understood
 from p2pnode.core.registers import effective, register_of
+from p2pnode.core.understanding import is_understood
 
 VOID = "void"
 """In the place of a choice: the author signed two different ballots with one number, so neither counts."""

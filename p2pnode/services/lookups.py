@@ -12,7 +12,7 @@ import trio
 
 from p2pnode.core.ids import ID_BYTES, WorkId
 from p2pnode.core.record import PROPOSAL, Record
-from p2pnode.core.records import is_understood
+from p2pnode.core.understanding import is_understood
 from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Store
 from p2pnode.services.search import Search

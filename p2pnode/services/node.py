@@ -22,7 +22,7 @@ from p2pnode.core.ids import (
     id_text,
 )
 from p2pnode.core.record import Record
-from p2pnode.core.records import is_understood
+from p2pnode.core.understanding import is_understood
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock

@@ -19,7 +19,8 @@ from p2pnode.core.charter import (
 )
 from p2pnode.core.ids import NO_CIRCLE, PublicKey
 from p2pnode.core.record import Value
-from p2pnode.core.records import decode_signed, encode_signed, is_understood, make, seq_of
+from p2pnode.core.records import decode_signed, encode_signed, make, seq_of
+from p2pnode.core.understanding import is_understood
 from p2pnode.errors import DecodeError, UsageError
 from tests.core.examples import ANN, BEN, CIRCLE, NOW, names, values
 

@@ -13,7 +13,8 @@ from p2pnode.core.identifiers import check_identifier, split_identifier
 from p2pnode.core.ids import NO_CIRCLE
 from p2pnode.core.manifest import Creator, Identifier, Manifest, describe, first, revise
 from p2pnode.core.record import Record, Value
-from p2pnode.core.records import decode_signed, encode_signed, is_understood, make, seq_of
+from p2pnode.core.records import decode_signed, encode_signed, make, seq_of
+from p2pnode.core.understanding import is_understood
 from p2pnode.errors import DecodeError, UsageError
 from tests.core.examples import ANN, BEN, CIRCLE, NOW, WORK, names, values
 

@@ -17,7 +17,6 @@ from p2pnode.core.records import (
     SIGNATURE_DOMAIN,
     decode_signed,
     encode_signed,
-    is_understood,
     make,
     new_work_target,
     question_id,
@@ -26,6 +25,7 @@ from p2pnode.core.records import (
     seq_of,
     smaller_signature,
 )
+from p2pnode.core.understanding import is_understood
 from p2pnode.errors import DecodeError, UsageError
 from tests.core.examples import ANN, BEN, CIRCLE, NOW, OTHER_CIRCLE, WORK, ballot, names, proposal, texts, values
 

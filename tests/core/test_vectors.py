@@ -16,7 +16,8 @@ from p2pnode.core.encoding import decode, encode
 from p2pnode.core.ids import KEY_PREFIX, RECORD_PREFIX, id_text, parse_id
 from p2pnode.core.keys import profile_key, pseudonym, verify
 from p2pnode.core.record import Value
-from p2pnode.core.records import decode_signed, encode_signed, is_understood, record_cid
+from p2pnode.core.records import decode_signed, encode_signed, record_cid
+from p2pnode.core.understanding import is_understood
 from p2pnode.errors import DecodeError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,12 +25,13 @@ from p2pnode.core.search_messages import (
     encode_question,
 )
 from p2pnode.core.words import query_words, word_key
-from p2pnode.errors import DecodeError, NetworkError, PeerError
-from p2pnode.limits import SEARCH_ANSWER_BYTES, SEARCH_HITS, SEARCH_PEERS, WORDS_PER_WORK
+from p2pnode.errors import DecodeError, NetworkError, NotFoundError, PeerError
+from p2pnode.limits import SEARCH_ANSWER_BYTES, SEARCH_HITS, SEARCH_PEERS, SEARCH_TIMEOUT_S, WORDS_PER_WORK
 from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock, Work
 from p2pnode.services.catalogue import hit, put_manifest, verdicts, work_id
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.rates import TokenBuckets
+from p2pnode.services.resolve import find_work, whole_work_id
 from p2pnode.services.views import Views
 
 ASK_TIMEOUT_S = 4.0
@@ -104,6 +105,22 @@ class Search:
             with trio.move_on_after(timeout_s):
                 await self._ask_everybody(running, [word_key(word) for word in query_words(text)[:WORDS_PER_WORK]])
         return {"items": list(hits.values()), "asked": len(running.asked), "answered": running.answered}
+
+    async def find(self, text: str) -> Work:
+        """A work by its id: of the catalogue, or, whole and unknown here, asked for in the network. NotFoundError if nobody has it."""
+        try:
+            return await self._store.read(lambda tx: find_work(tx, text))
+        except NotFoundError:
+            whole = whole_work_id(text)
+            if whole is None:
+                raise
+        found = await self.find_work(whole, timeout_s=SEARCH_TIMEOUT_S)
+        if found is None:
+            raise NotFoundError(
+                f"nobody who can be reached now knows of {text}",
+                hint="connect to who has it, p2pnode peers connect MULTIADDR, or try again later",
+            )
+        return found
 
     async def find_work(self, work: WorkId, *, timeout_s: float) -> Work | None:
         """The manifest of a work that is known by its id alone: from peers, and from who provides that id in the DHT."""

@@ -29,14 +29,12 @@ from p2pnode.errors import (
     StoreError,
     TimedOutError,
 )
-from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, WallClock, Work
 from p2pnode.services.background import contained
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export, read_skeleton
 from p2pnode.services.fetch import fetch
 from p2pnode.services.outbox import PROVIDE, enqueue_work, root_key
-from p2pnode.services.resolve import find_work, whole_work_id
 from p2pnode.services.search import Search
 from p2pnode.services.transfer import Transfer
 
@@ -158,19 +156,7 @@ class Transfers:
                 ) from error
             works = await self._store.read(lambda tx: tx.works_with_root(root))
             return root, works[0] if works else None
-        try:
-            work = await self._store.read(lambda tx: find_work(tx, text))
-        except NotFoundError:
-            whole = whole_work_id(text)
-            found = None if whole is None else await self._search.find_work(whole, timeout_s=SEARCH_TIMEOUT_S)
-            if found is None and whole is not None:
-                raise NotFoundError(
-                    f"nobody who can be reached now knows of {text}",
-                    hint="connect to who has it, p2pnode peers connect MULTIADDR, or try again later",
-                ) from None
-            if found is None:
-                raise
-            work = found
+        work = await self._search.find(text)
         return work.root, work
 
     async def _held(self, root: Cid, work: Work | None) -> Content | None:

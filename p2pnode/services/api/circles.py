@@ -7,7 +7,6 @@ from p2pnode.core.records import CHOICES
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
-from p2pnode.services.api.works import find_anywhere
 from p2pnode.services.join import waiting
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
@@ -96,7 +95,7 @@ async def propose(node: Node, params: Params, emit: Emit) -> Json:
     complaint = params.optional_text("complaint")
     reason = params.text("reason", "", longest=REASON_CHARACTERS)
     params.end()
-    found = await find_anywhere(node, work)
+    found = await node.search.find(work)
     return await node.circles.propose(class_, circle, found.id, complaint=complaint, reason=reason)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from p2pnode.core.ids import parse_id
 from p2pnode.core.manifest import DEFAULT_ROLE, Creator, Identifier
-from p2pnode.errors import NotFoundError, UsageError
+from p2pnode.errors import UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Emit, Json, Work
 from p2pnode.services.api.method import ApiMethod
@@ -15,7 +15,7 @@ from p2pnode.services.catalogue import details, hit, verdicts
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.publish import Description
-from p2pnode.services.resolve import find_circle, find_work, whole_work_id
+from p2pnode.services.resolve import find_circle
 
 MAX_ENTRIES_SHOWN = 200
 """Files listed by `show`."""
@@ -94,7 +94,7 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
     """Everything that is known of one work."""
     text = params.text("work")
     params.end()
-    work = await find_anywhere(node, text)
+    work = await node.search.find(text)
     said = await verdicts(node.store, node.views, [work.id])
     answer = _listed(node, work, said[work.id]) | details(work) | {"state": _state(node, work)}
     content = await node.store.read(lambda tx: tx.content(work.root))
@@ -104,18 +104,6 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
         answer["entries"] = [{"path": path, "bytes": size} for path, size in files]
     answer["proposals"] = await node.circles.proposals_about(work.id)
     return answer
-
-
-async def find_anywhere(node: Node, text: str) -> Work:
-    """A work of the catalogue; a whole id that is unknown here is asked for in the network."""
-    try:
-        return await node.store.read(lambda tx: find_work(tx, text))
-    except NotFoundError:
-        whole = whole_work_id(text)
-        found = None if whole is None else await node.search.find_work(whole, timeout_s=SEARCH_TIMEOUT_S)
-        if found is None:
-            raise
-        return found
 
 
 async def get(node: Node, params: Params, emit: Emit) -> Json:

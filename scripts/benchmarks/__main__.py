@@ -7,12 +7,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import commands, content, curation, network
+from scripts.benchmarks import commands, content, curation, network, transport
 from scripts.benchmarks.figures import Figure
 
 ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "publish": content.publish,
     "fetch": content.fetch,
+    "stream": transport.stream,
+    "trip": transport.trip,
     "gossip": network.gossip,
     "dht": network.dht,
     "tally": curation.tally,

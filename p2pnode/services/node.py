@@ -36,6 +36,7 @@ from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.outbox import Outbox
 from p2pnode.services.publish import Publish
+from p2pnode.services.reading import Reading
 from p2pnode.services.search import Search
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.sync import Sync
@@ -76,6 +77,7 @@ class Node:
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
         self.publish = Publish(store, me, self.admission, clock, self.outbox.wake)
         self.transfers = Transfers(store, network, self.search, clock, emit, self.outbox.wake)
+        self.reading = Reading(store)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others, and begin everything that runs by itself in `nursery`."""

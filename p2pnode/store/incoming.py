@@ -10,8 +10,8 @@ finish that was cut short. One object a root: `store.node_store` hands the same 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import trio
@@ -20,9 +20,10 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import RefusedError, StoreError, UsageError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import Content, WantedFile
+from p2pnode.store.choosing import Wanted, add_files, check_floor, check_room, held_leaves, missing_leaves
 from p2pnode.store.database import Engine
 from p2pnode.store.library import FileArea
-from p2pnode.store.paths import numbered, safe_name
+from p2pnode.store.paths import INCOMING_PREFIX, numbered, safe_name
 from p2pnode.store.rows import path_column
 from p2pnode.store.tx import SqliteTx
 
@@ -32,30 +33,8 @@ CHECKPOINT_BYTES = 16 * MIB
 """Bytes between two checkpoints: at most this much is fetched again after a crash, and an fsync costs little beside it."""
 CHECKPOINT_LEAVES = 1024
 """Leaves between two checkpoints: small ones are held in memory until then."""
-
-
-@dataclass(slots=True)
-class Wanted:
-    """One distinct leaf: its length and every (index of the file, offset) that wants it."""
-
-    length: int
-    spots: list[tuple[int, int]] = field(default_factory=list)
-
-    @property
-    def small(self) -> bool:
-        return self.length <= SMALL_LEAF_BYTES
-
-
-def wanted_leaves(files: Sequence[WantedFile]) -> dict[Cid, Wanted]:
-    """Every distinct leaf in file order. RefusedError if one CID is claimed to have two lengths."""
-    wanted: dict[Cid, Wanted] = {}
-    for index, file in enumerate(files):
-        for cid, offset, length in file.leaves:
-            entry = wanted.setdefault(cid, Wanted(length))
-            if entry.length != length:
-                raise RefusedError(f"leaf {cid} is claimed to have {entry.length} and {length} bytes")
-            entry.spots.append((index, offset))
-    return wanted
+PART = "part/"
+"""Prefix of meta keys, by base: the rename under way shows a part of the content, not the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +46,8 @@ class Plan:
     name: str
     folder: str
     files: Sequence[WantedFile]
-    file_ids: Sequence[int]
+    rows: dict[int, int]
+    """Index -> row of the chosen files."""
     folders: Sequence[str]
     wanted: dict[Cid, Wanted]
     held: frozenset[Cid]
@@ -91,7 +71,10 @@ class StoreIncoming:
         self._transact = transact
         self._naming = naming
         self._lock = trio.Lock()
-        self._missing = {cid: wanted for cid, wanted in plan.wanted.items() if cid not in plan.held}
+        self._folder = plan.folder
+        self._rows = plan.rows
+        self._shown: set[int] = set()
+        self._missing = missing_leaves(plan.wanted, plan.held, plan.rows, len(plan.files))
         self._small: list[tuple[Cid, bytes]] = []
         self._written: list[Cid] = []
         self._unsaved_bytes = 0
@@ -127,30 +110,60 @@ class StoreIncoming:
         async with self._lock:
             await self._save()
 
-    async def finish(self) -> Content:
+    async def choose(self, files: Collection[int]) -> None:
+        """RefusedError over quota or the disk's floor: then nothing more is chosen."""
         async with self._lock:
-            if self._content is None:
-                if self._missing:
-                    raise StoreError(
-                        f"{len(self._missing)} of {len(self.plan.wanted)} leaves are missing", hint="fetch them first"
-                    )
-                await self._save()
-                await self._engine.read(self._fill)
-                await self._engine.on_disk(lambda: self._area.sync(self._all_paths()))
-                with trio.CancelScope(shield=True):  # few and quick steps that belong together
-                    self._content = await self._settle()
-            return self._content
+            if self._content is not None or self._rows.keys() >= set(files):
+                return
+            await self._save()  # what is held is reckoned from the rows
+            rows = dict(self._rows)
+
+            def add(connection: sqlite3.Connection) -> dict[Cid, Wanted]:
+                add_files(self._transact(connection), self.plan.id, self.plan.files, self.plan.wanted, rows, files)
+                held = held_leaves(connection, self.plan.id, self.plan.wanted, rows)
+                missing = missing_leaves(self.plan.wanted, held, rows, len(self.plan.files))
+                check_room(self._area, self.plan.floor_bytes, missing, rows)
+                return missing
+
+            self._missing = await self._engine.write(add)
+            self._rows = rows
+
+    async def finish(self, files: Collection[int] | None = None) -> Content:
+        async with self._lock:
+            if self._content is not None:
+                return self._content
+            wanted = range(len(self.plan.files)) if files is None else sorted(files)
+            lacking = self._lacking(wanted)
+            if lacking:
+                raise StoreError(f"{lacking} of {len(self.plan.wanted)} leaves are missing", hint="fetch them first")
+            await self._save()
+            await self._engine.read(lambda connection: self._fill(connection, wanted, whole=files is None))
+            await self._engine.on_disk(lambda: self._area.sync([self._path(index) for index in wanted]))
+            with trio.CancelScope(shield=True):  # few and quick steps that belong together
+                content = await self._settle(whole=files is None)
+            self._shown.update(wanted)
+            if files is None:
+                self._content = content
+            return content
+
+    def _lacking(self, files: Iterable[int]) -> int:
+        chosen = [index for index in files if index not in self._rows]
+        if chosen or not self._missing:
+            return len(chosen)
+        return sum(cid in self._missing for index in files for cid, _, _ in self.plan.files[index].leaves)
 
     def _path(self, index: int) -> str:
         path = self.plan.files[index].path
-        return f"{self.plan.folder}/{path}" if path else self.plan.folder
+        return f"{self._folder}/{path}" if path else self._folder
 
-    def _all_paths(self) -> list[str]:
-        return [self._path(index) for index in range(len(self.plan.files))]
+    def _spots(self, wanted: Wanted) -> list[tuple[int, int]]:
+        """Where a leaf goes: into the chosen files that want it, each with the row that says so."""
+        return [(index, offset) for index, offset in wanted.spots if index in self._rows]
 
     def _write(self, wanted: Wanted, data: bytes) -> None:
-        for index, offset in wanted.spots:
-            self._area.write(self._path(index), self.plan.files[index].size, [(offset, data)])
+        for index, offset in self._spots(wanted):
+            if index not in self._shown:  # what is shown already is whole
+                self._area.write(self._path(index), self.plan.files[index].size, [(offset, data)])
 
     async def _save(self) -> None:
         """Sync files, then commit rows. What cannot be saved stays here and is tried again at the next checkpoint."""
@@ -162,7 +175,7 @@ class StoreIncoming:
 
     def _sync_written(self) -> None:
         check_floor(self._area, self.plan.floor_bytes, 0)
-        touched = {index for cid in self._written for index, _ in self.plan.wanted[cid].spots}
+        touched = {index for cid in self._written for index, _ in self._spots(self.plan.wanted[cid])}
         if touched:
             self._area.sync([self._path(index) for index in sorted(touched)])
 
@@ -171,16 +184,18 @@ class StoreIncoming:
         tx.add_blocks(self.plan.id, self._small)
         for cid in self._written:
             wanted = self.plan.wanted[cid]
-            for index, offset in wanted.spots:
-                tx.add_leaves(self.plan.id, self.plan.file_ids[index], [(cid, offset, wanted.length)])
+            for index, offset in self._spots(wanted):
+                tx.add_leaves(self.plan.id, self._rows[index], [(cid, offset, wanted.length)])
 
-    def _fill(self, connection: sqlite3.Connection) -> None:
+    def _fill(self, connection: sqlite3.Connection, files: Iterable[int], *, whole: bool) -> None:
         """Copy small leaves and inline bytes into their files and make all of them read-only, in file order."""
-        for folder in self.plan.folders:
+        for folder in self.plan.folders if whole else ():
             if folder:
-                self._area.make_folder(f"{self.plan.folder}/{folder}")
-        for index, file in enumerate(self.plan.files):
-            path = self._path(index)
+                self._area.make_folder(f"{self._folder}/{folder}")
+        for index in files:
+            if index in self._shown:
+                continue
+            file, path = self.plan.files[index], self._path(index)
             if any(length > SMALL_LEAF_BYTES for _, _, length in file.leaves) and self._area.size(path) != file.size:
                 self.broken = True
                 raise StoreError(f"{path} was removed or cut while it was fetched", hint="fetch the work again")
@@ -195,47 +210,53 @@ class StoreIncoming:
                     raise StoreError(f"leaf {cid} has gone from the database", hint="fetch the work again")
                 yield offset, row[0]
 
-    async def _settle(self) -> Content:
+    async def _settle(self, *, whole: bool) -> Content:
         """Note the final name, rename, complete: at every instant the rows say where the files are or may be."""
         async with self._naming:
-            if await self._engine.on_disk(lambda: self._area.exists(self.plan.folder)):
+            hidden = self._folder.startswith(INCOMING_PREFIX)  # else a part of it was shown before
+            if hidden and await self._engine.on_disk(lambda: self._area.exists(self._folder)):
                 final = await self._engine.on_disk(self._free_name)
-                await self._engine.write(lambda connection: note_final(connection, self.plan.id, final))
-                await self._engine.on_disk(lambda: self._area.rename(self.plan.folder, final))
-        return await self._engine.write(lambda connection: settle(self._transact(connection), connection, self.plan.id))
+                await self._engine.write(lambda connection: note_final(connection, self.plan.id, final, whole=whole))
+                await self._engine.on_disk(lambda: self._area.rename(self._folder, final))
+                self._folder = final
+        return await self._engine.write(
+            lambda connection: settle(self._transact(connection), connection, self.plan.id, whole=whole)
+        )
 
     def _free_name(self) -> str:
         name = safe_name(self.plan.name)
         return next(n for i in range(1, 1 << 20) if not self._area.exists(n := numbered(name, i)))
 
 
-def note_final(connection: sqlite3.Connection, base: int, final: str | None) -> None:
-    """Remember the name to which a base is about to be renamed; None: it was not."""
+def note_final(connection: sqlite3.Connection, base: int, final: str | None, *, whole: bool = True) -> None:
+    """Remember the name to which a base is about to be renamed, and whether all of it is there; None: it was not."""
     column = None if final is None else path_column(final)
     connection.execute("UPDATE bases SET final = ? WHERE id = ?", (column, base))
-    if column is not None:  # a forgotten work of that name may wait for its files to be unlinked: they are gone
-        below = (column, column + b"/", column + b"0")
-        connection.execute("DELETE FROM trash WHERE path = ? OR (path > ? AND path < ?)", below)
+    connection.execute("DELETE FROM meta WHERE name = ?", (f"{PART}{base}",))
+    if column is None:
+        return
+    if not whole:
+        connection.execute("INSERT INTO meta VALUES (?, x'')", (f"{PART}{base}",))
+    # a forgotten work of that name may wait for its files to be unlinked: they are gone
+    below = (column, column + b"/", column + b"0")
+    connection.execute("DELETE FROM trash WHERE path = ? OR (path > ? AND path < ?)", below)
 
 
-def settle(tx: SqliteTx, connection: sqlite3.Connection, base: int) -> Content:
-    """The files have their final name: say so, and complete the content. StoreError if it was forgotten meanwhile."""
+def settle(tx: SqliteTx, connection: sqlite3.Connection, base: int, *, whole: bool) -> Content:
+    """The files have their final name: say so, and complete the content if it is whole. StoreError if it was forgotten meanwhile."""
     connection.execute("UPDATE bases SET path = final, final = NULL WHERE id = ? AND final IS NOT NULL", (base,))
+    connection.execute("DELETE FROM meta WHERE name = ?", (f"{PART}{base}",))
     row = connection.execute("SELECT root, size, files FROM contents WHERE id = ?", (base,)).fetchone()
     if row is None:
         raise StoreError("this content was forgotten while it was fetched", hint="fetch it again")
     root = Cid.from_bytes(row[0])
-    tx.complete_content(base, root, size=row[1], files=row[2])
+    if whole:
+        tx.complete_content(base, root, size=row[1], files=row[2])
     content = tx.content(root)
     assert content is not None
     return content
 
 
-def check_floor(area: FileArea, floor_bytes: int, more_bytes: int) -> None:
-    """RefusedError, with the numbers, if the disk would have less than its floor left."""
-    free = area.free_bytes()
-    if free - more_bytes < floor_bytes:
-        raise RefusedError(
-            f"the disk has {free / MIB:,.0f} MiB free; this needs {more_bytes / MIB:,.0f} MiB and {floor_bytes / MIB:,.0f} MiB stay free",
-            hint="free some disk space, or lower floor_bytes",
-        )
+def was_whole(connection: sqlite3.Connection, base: int) -> bool:
+    """Of a base with a final name noted: whether the content is complete with it, or only a part of it was to be shown."""
+    return connection.execute("SELECT 1 FROM meta WHERE name = ?", (f"{PART}{base}",)).fetchone() is None

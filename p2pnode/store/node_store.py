@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -78,13 +78,15 @@ class NodeStore:
         files: Sequence[WantedFile],
         *,
         folders: Sequence[str] = (),
+        chosen: Collection[int] | None = None,
     ) -> Incoming:
-        request = arrivals.Request.checked(root, name, blocks, files, folders)
+        request = arrivals.Request.checked(root, name, blocks, files, folders, chosen)
         async with self._starting:
             complete = await self.read_rows(lambda tx, _: arrivals.finished_copy(tx, root))
             if complete:
                 return FinishedIncoming(complete)
             if (running := await self._running(request)) is not None:
+                await running.choose(request.chosen)
                 return running
             incoming = await self._begin(request)
             self._arriving[root] = incoming
@@ -178,7 +180,10 @@ class FinishedIncoming:
     async def checkpoint(self) -> None:
         pass
 
-    async def finish(self) -> Content:
+    async def choose(self, files: Collection[int]) -> None:
+        pass
+
+    async def finish(self, files: Collection[int] | None = None) -> Content:
         return self._content
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from p2pnode.store.incoming import note_final, settle
+from p2pnode.store.incoming import note_final, settle, was_whole
 from p2pnode.store.library import FileArea
 from p2pnode.store.paths import INCOMING_PREFIX
 from p2pnode.store.rows import path_column, path_of
@@ -29,7 +29,7 @@ def recover(tx: SqliteTx, connection: sqlite3.Connection, area: FileArea) -> Non
         if area.exists(path_of(path)):
             note_final(connection, base, None)
         elif final is not None and area.exists(path_of(final)):
-            settle(tx, connection, base)
+            settle(tx, connection, base, whole=was_whole(connection, base))
         else:
             note_final(connection, base, None)
             tx.drop_places(base)

@@ -6,7 +6,7 @@ a name says otherwise; monotonic time is trio's. Every method may raise the clas
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -312,7 +312,7 @@ class Incoming(Protocol):
 
     @property
     def missing(self) -> list[Cid]:
-        """Leaves not held yet, in file order, each once."""
+        """Leaves of the chosen files that are not held yet, in file order, each once."""
         ...
 
     async def put_leaf(self, cid: Cid, data: bytes) -> None:
@@ -323,8 +323,15 @@ class Incoming(Protocol):
         """fsync and commit what arrived since the last one; called by put_leaf itself every few megabytes."""
         ...
 
-    async def finish(self) -> Content:
-        """Checkpoint, make files read-only, move to the final name, state complete. StoreError if a leaf is missing."""
+    async def choose(self, files: Collection[int]) -> None:
+        """These files (indices) are wanted too: their leaves count as missing now. RefusedError over quota or the disk's floor."""
+        ...
+
+    async def finish(self, files: Collection[int] | None = None) -> Content:
+        """Checkpoint, make files read-only, move to the final name, state complete. StoreError if a leaf is missing.
+
+        With `files` (indices) only these, and the state stays partial: a part of the content is shown, and more may come.
+        """
         ...
 
 
@@ -360,10 +367,12 @@ class Store(Protocol):
         files: Sequence[WantedFile],
         *,
         folders: Sequence[str] = (),
+        chosen: Collection[int] | None = None,
     ) -> Incoming:
         """Begin or resume fetching `root` into the library folder under `name` (made unique and safe). RefusedError over quota.
 
-        `folders` are made even when no file lies in them. The content is public: what is fetched is served onward.
+        `files` are all there are; only the `chosen` ones (indices; None: all) get room, and their leaves are missing. `folders` are
+        made even when no file lies in them. The content is public: what is fetched is served onward.
         """
         ...
 

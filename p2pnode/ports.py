@@ -359,6 +359,10 @@ class Store(Protocol):
         """
         ...
 
+    async def public_sizes(self, cids: Sequence[Cid]) -> list[int | None]:
+        """Bytes of each block that a public content holds, None for the others. From the index: a file may have changed since."""
+        ...
+
     async def start_incoming(
         self,
         root: Cid,

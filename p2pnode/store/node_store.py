@@ -22,6 +22,7 @@ from p2pnode.store.database import Engine
 from p2pnode.store.incoming import Plan, StoreIncoming
 from p2pnode.store.library import FileArea
 from p2pnode.store.providers import ProviderTable
+from p2pnode.store.sizes import public_sizes
 from p2pnode.store.tx import SqliteTx
 
 T = TypeVar("T")
@@ -69,6 +70,9 @@ class NodeStore:
     ) -> list[bytes | None]:
         area, read = self._area.root, self._read_from
         return await read_blocks(self.engine, area, cids, public_only=public_only, max_bytes=max_bytes, read=read)
+
+    async def public_sizes(self, cids: Sequence[Cid]) -> list[int | None]:
+        return await self.engine.read(lambda connection: public_sizes(connection, cids))
 
     async def start_incoming(
         self,

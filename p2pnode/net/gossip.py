@@ -1,193 +1,250 @@
-"""Topics: libp2p's gossipsub with its limits raised, its penalties off, and our synchronous validators.
+"""Topics: our gossipsub (`net.gossipsub`) on streams, with the synchronous validators of the services.
 
-Gossip is a hint: what does not arrive here, reconciliation brings. Called by `net.network`.
+One stream of ours to each neighbour, which a task writes only while something waits; theirs are read where they come in. Gossip is
+a hint: what a full queue or a slow neighbour loses, reconciliation brings. Called by `net.network`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from libp2p.pubsub.gossipsub import PROTOCOL_ID_V11, GossipSub
-from libp2p.pubsub.mcache import CacheEntry
-from libp2p.pubsub.pubsub import Pubsub
+import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import UsageError
+from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError, UsageError
+from p2pnode.net.addresses import to_id
 from p2pnode.net.failures import say_failed
-from p2pnode.net.host import run_service
+from p2pnode.net.gossipsub import rpc
+from p2pnode.net.gossipsub.frames import FrameReader
+from p2pnode.net.gossipsub.mesh import HEARTBEAT_S, Mesh
+from p2pnode.net.gossipsub.signing import is_signed, sign
+from p2pnode.ports import Stream
 
 log = logging.getLogger("p2pnode.net")
 
+PROTOCOL = "/meshsub/1.1.0"
+STREAMS_PER_PEER = 3
+"""One for each connection that a peer may have: it opens a new one when the old connection is gone."""
 MAX_GOSSIP_BYTES = 64 << 10
 """One payload: the protocol's limit for 1-64 records."""
-MAX_FRAME_BYTES = 1 << 20
-"""One frame of gossipsub, which may carry several payloads."""
-MAX_TOPICS_PER_PEER = 1000
-HEARTBEAT_S = 1
-"""The specification's value; libp2p 0.8.1 takes 120, with which a mesh needs minutes to form."""
-DEGREE, DEGREE_LOW, DEGREE_HIGH = 6, 4, 12
-"""Mesh neighbours per topic: the specification's values."""
-REJOIN_S = 1
-"""Pause before a neighbour that left a topic is taken into its mesh again: people do leave and rejoin."""
-FLOOD_PEERS = 32
-"""Subscribers that get a message of our own directly, mesh or not."""
-PENDING_MESSAGES = 16
-"""Kept for a neighbour whose subscriptions are not known yet: what is said while it introduces itself."""
-MAX_TOPIC_CHARACTERS = 128
-"""Ours have about 70; a thousand subscriptions of a peer must not cost megabytes."""
-SEEN_S = 300
-"""How long a message counts as seen: a few times what the slowest path through a mesh takes."""
-IDS_PER_SECOND = 200.0
-"""IHAVE and IWANT frames a neighbour may send: 10, the library's value, starves who catches up."""
+MAX_WAITING_BYTES = 4 << 20
+"""For one neighbour: a burst of a whole circle's records, not a second one. Frames are shared between neighbours, not copied."""
+WRITE_BYTES = 64 << 10
+"""Frames written together."""
+WRITE_S = 30.0
+"""A neighbour that takes nothing for so long is given a new stream, and what waited for it is dropped."""
+REOPEN_S = 10.0
+"""Pause before a stream that broke, or could not be opened, is opened again."""
+READ_BYTES = 64 << 10
 
 Validate = Callable[[PeerId, bytes], bool]
 Deliver = Callable[[PeerId, bytes], None]
 
 
-def message_id(message: Any) -> bytes:
+def message_id(data: bytes) -> bytes:
     """SHA-256 of the payload: the same record sent by two members is one message."""
-    return hashlib.sha256(message.data).digest()
+    return hashlib.sha256(data).digest()
+
+
+class _Neighbour:
+    __slots__ = ("opening", "queue", "retry_at", "size", "stream", "writing")
+
+    def __init__(self) -> None:
+        self.queue: deque[bytes] = deque()
+        self.size = 0
+        self.stream: Stream | None = None
+        self.opening = self.writing = False
+        self.retry_at = float("inf")
+
+    def clear(self) -> None:
+        self.queue.clear()
+        self.size = 0
 
 
 class Gossip:
-    """The topics of one host. Must run inside `run()`."""
+    """The topics of one node. `open_stream` opens a gossip stream to a connected peer; tasks run in `nursery`."""
 
-    def __init__(self, host: Any) -> None:
-        self._own = host.get_id()
-        self._router = GossipSub(
-            protocols=[PROTOCOL_ID_V11],
-            degree=DEGREE,
-            degree_low=DEGREE_LOW,
-            degree_high=DEGREE_HIGH,
-            heartbeat_interval=HEARTBEAT_S,
-            adaptive_gossip_enabled=False,
-            spam_protection_enabled=False,  # it counts per forwarder, so it punishes whoever relays
-            eclipse_protection_enabled=False,  # every peer of a LAN has the same address prefix
-            do_px=False,
-            unsubscribe_back_off=REJOIN_S,
-            max_pending_messages_per_peer=PENDING_MESSAGES,
-        )
-        self._router.max_iwant_requests_per_second = IDS_PER_SECOND
-        self._router.max_ihave_messages_per_second = IDS_PER_SECOND
-        # sequence numbers begin at the time of start, so a node that restarts repeats some: no equivocation (gossipsub.py:2908)
-        self._router._check_equivocation = lambda message: True
-        # grows with every message and is never emptied (gossipsub.py:1088); nothing reads it when adaptive gossip is off
-        self._router.recent_message_deliveries = defaultdict(lambda: deque(maxlen=1))
-        self._pubsub = Pubsub(
-            host,
-            self._router,
-            strict_signing=True,
-            msg_id_constructor=message_id,
-            seen_ttl=SEEN_S,
-            validation_cache_ttl=-1,  # a refusal must not be remembered: a forwarder over its rate says nothing of the message
-            validation_cache_size=1,
-            max_inbound_rpc_size=MAX_FRAME_BYTES,
-            max_subscriptions_per_rpc=MAX_TOPICS_PER_PEER,
-            max_subscriptions_per_peer=MAX_TOPICS_PER_PEER,
-        )
-        self._contain_messages()
-        self._flood_own_messages()
-        self._cache_by_message_id()
-        # delivery happens in the validator, so libp2p's own queues of 32 per topic never fill
-        self._pubsub.notify_subscriptions = lambda message: None
+    def __init__(
+        self, own: PeerId, key: Any, open_stream: Callable[[PeerId], Awaitable[Stream]], nursery: trio.Nursery
+    ) -> None:
+        self._own, self._key = to_id(own).to_bytes(), key
+        self._open, self._nursery = open_stream, nursery
+        self._neighbours: dict[PeerId, _Neighbour] = {}
+        self._by_bytes: dict[bytes, PeerId] = {}
+        self._joined: dict[str, tuple[Validate, Deliver]] = {}
+        self._number = time.time_ns()
+        self.mesh = Mesh(self._send, random.Random())
 
-    @asynccontextmanager
-    async def run(self) -> AsyncIterator[None]:
-        async with run_service(self._pubsub), run_service(self._router):
-            await self._pubsub.wait_until_ready()
-            try:
-                yield
-            finally:
-                self._pubsub.seen_messages._stop_event.set()  # its thread ends by itself; stop() would wait for it
+    async def run(self) -> None:
+        """The heartbeat, for ever."""
+        while True:
+            await trio.sleep(HEARTBEAT_S * random.uniform(0.9, 1.1))
+            now = trio.current_time()
+            self.mesh.heartbeat(now)
+            for peer, neighbour in list(self._neighbours.items()):
+                if neighbour.stream is None and neighbour.retry_at <= now:
+                    self._nursery.start_soon(self.meet, peer)
+
+    # topics
 
     async def join(self, topic: str, validate: Validate, deliver: Deliver) -> None:
         """Subscribe; joining again replaces the callables."""
-
-        def check(forwarder: Any, message: Any) -> bool:
-            if forwarder == self._own:
-                return True
-            if message.from_id == self._own.to_bytes() or list(message.topicIDs) != [topic]:
-                return False
-            if not 0 < len(message.data) <= MAX_GOSSIP_BYTES:
-                return False
-            return _ask(topic, validate, deliver, PeerId(forwarder.to_base58()), bytes(message.data))
-
-        self._pubsub.set_topic_validator(topic, check, False)
-        await self._pubsub.subscribe(topic)
+        self._joined[topic] = (validate, deliver)
+        self.mesh.join(topic, trio.current_time())
+        await trio.lowlevel.checkpoint()
 
     async def leave(self, topic: str) -> None:
-        self._pubsub.remove_topic_validator(topic)
-        await self._pubsub.unsubscribe(topic)
+        """Unsubscribe; nothing happens if we are not subscribed."""
+        if self._joined.pop(topic, None) is not None:
+            self.mesh.leave(topic, trio.current_time())
+        await trio.lowlevel.checkpoint()
 
     async def publish(self, topic: str, data: bytes) -> None:
         """Send to whoever is there, which may be nobody. UsageError if `data` is empty or too large."""
         if not 0 < len(data) <= MAX_GOSSIP_BYTES:
             raise UsageError(f"a gossip message has 1 to {MAX_GOSSIP_BYTES} bytes, not {len(data)}")
-        seen = self._pubsub.seen_messages
-        with seen.lock:  # saying it again is meant: nobody may have been there the first time
-            seen.cache.pop(hashlib.sha256(data).digest(), None)
-        try:
-            await self._pubsub.publish(topic, data)
-        except Exception as error:
-            log.warning("gossip could not be sent: %r", error)
+        self._number += 1
+        message = rpc.new_message(self._own, self._number.to_bytes(8, "big"), topic, data)
+        sign(message, self._key)
+        self.mesh.publish(message_id(data), topic, rpc.message_frame(message), trio.current_time())
+        await trio.lowlevel.checkpoint()
 
     def neighbours(self, topic: str) -> set[PeerId]:
         """Peers known to be subscribed."""
-        return {PeerId(peer.to_base58()) for peer in self._pubsub.peer_topics.get(topic, ())}
+        return self.mesh.subscribers(topic)
 
-    def _flood_own_messages(self) -> None:
-        """Send our own messages to every subscriber we are connected to, as go-libp2p does: a mesh takes seconds to form, and
-        neighbours under back-off get neither messages nor IHAVE (`pubsub/gossipsub.py:1091, 1511`)."""
-        choose = self._router._get_peers_to_send
+    # neighbours
 
-        def choose_more(topics: Any, msg_forwarder: Any, origin: Any, msg_id: bytes | None = None) -> set[Any]:
-            chosen = set(choose(topics, msg_forwarder, origin, msg_id))
-            if msg_forwarder == self._own:
-                for topic in topics:
-                    chosen.update(sorted(self._pubsub.peer_topics.get(topic, ()), key=hash)[:FLOOD_PEERS])
-            return chosen - {self._own}
+    async def meet(self, peer: PeerId) -> None:
+        """A connected peer that speaks gossip: open our stream to it and greet it. Nothing happens if there is one."""
+        neighbour = self._known(peer)
+        if neighbour.stream is not None or neighbour.opening:
+            return
+        neighbour.opening = True
+        try:
+            stream = await self._open(peer)
+        except P2pnodeError as error:
+            log.debug("no gossip with %s: %s", peer, error.message)
+            neighbour.retry_at = trio.current_time() + REOPEN_S
+            return
+        finally:
+            neighbour.opening = False
+        if self._neighbours.get(peer) is not neighbour:  # it went away meanwhile
+            await stream.reset()
+            return
+        neighbour.stream = stream
+        waiting = list(neighbour.queue)
+        neighbour.clear()
+        self.mesh.greet(peer)
+        for frame in waiting:
+            self._send(peer, frame)
 
-        self._router._get_peers_to_send = choose_more
+    def forget(self, peer: PeerId) -> None:
+        """It is not connected any more."""
+        if (neighbour := self._neighbours.pop(peer, None)) is not None:
+            neighbour.clear()
+            self._by_bytes.pop(to_id(peer).to_bytes(), None)
+            self.mesh.gone(peer)
 
-    def _cache_by_message_id(self) -> None:
-        """Offer messages by the ids that the others know them by.
+    def connection_lost(self, peer: PeerId) -> None:
+        """One of several connections to it is gone, perhaps the one with our stream."""
+        neighbour = self._neighbours.get(peer)
+        if neighbour is not None and getattr(neighbour.stream, "is_lost", False):
+            neighbour.stream = None
+            neighbour.retry_at = trio.current_time()
 
-        Defect: the message cache always counts by sender and sequence number (`pubsub/mcache.py:73`), whatever the message id:
-        with ids of our own every neighbour asks again for everything it has.
-        """
-        cache = self._router.mcache
+    def _known(self, peer: PeerId) -> _Neighbour:
+        neighbour = self._neighbours.get(peer)
+        if neighbour is None:
+            neighbour = self._neighbours[peer] = _Neighbour()
+            self._by_bytes[to_id(peer).to_bytes()] = peer
+        return neighbour
 
-        def put(message: Any) -> None:
-            key = message_id(message)
-            if key not in cache.msgs:
-                cache.msgs[key] = message
-                cache.history[0].append(CacheEntry(key, message.topicIDs))
+    # what goes out
 
-        cache.put = put
+    def _send(self, peer: PeerId, frame: bytes) -> None:
+        neighbour = self._neighbours.get(peer)
+        if neighbour is None or neighbour.size + len(frame) > MAX_WAITING_BYTES:
+            return
+        neighbour.queue.append(frame)
+        neighbour.size += len(frame)
+        if neighbour.stream is not None and not neighbour.writing:
+            neighbour.writing = True
+            self._nursery.start_soon(self._write, peer, neighbour)
 
-    def _contain_messages(self) -> None:
-        """Let one bad message cost itself, not the node (`pubsub/pubsub.py:1551`), and subscriptions little memory."""
-        push = self._pubsub.push_msg
+    async def _write(self, peer: PeerId, neighbour: _Neighbour) -> None:
+        stream = neighbour.stream
+        try:
+            while neighbour.queue and stream is not None:
+                with trio.fail_after(WRITE_S):
+                    await stream.send_all(_batch(neighbour))
+        except (NetworkError, trio.TooSlowError) as error:
+            log.debug("gossip to %s broke: %r", peer, error)
+            if stream is not None:
+                await stream.reset()
+            neighbour.stream = None
+            neighbour.clear()
+            neighbour.retry_at = trio.current_time() + REOPEN_S
+        finally:
+            neighbour.writing = False
 
-        async def push_or_drop(forwarder: Any, message: Any) -> None:
-            try:
-                await push(forwarder, message)
-            except Exception as error:
-                log.info("a gossip message of %s was dropped: %s", forwarder, type(error).__name__)
+    # what comes in
 
-        self._pubsub.push_msg = push_or_drop
-        subscribe = self._pubsub.handle_subscription
+    async def serve(self, stream: Stream) -> None:
+        """One neighbour's stream to us, until it ends. PeerError when it breaks the rules."""
+        self._known(stream.peer)
+        reader = FrameReader()
+        while data := await stream.receive_some(READ_BYTES):
+            for frame in reader.feed(data):
+                await self._on_frame(stream.peer, frame)
 
-        def subscribe_or_ignore(origin: Any, message: Any) -> None:
-            if len(message.topicid) <= MAX_TOPIC_CHARACTERS:
-                subscribe(origin, message)
+    async def _on_frame(self, peer: PeerId, frame: bytes) -> None:
+        try:
+            said = rpc.decode(frame)
+        except DecodeError as error:
+            raise PeerError(error.message) from error
+        if peer not in self._neighbours:
+            raise NetworkError("the neighbour is gone")
+        for message in said.messages:
+            if self._is_news(message):
+                self._take(peer, message)
+                await trio.lowlevel.checkpoint()  # each may cost milliseconds of signatures
+        self.mesh.heard(peer, said, trio.current_time())
 
-        self._pubsub.handle_subscription = subscribe_or_ignore
+    def _is_news(self, message: Any) -> bool:
+        return (
+            len(message.topicIDs) == 1
+            and message.topicIDs[0] in self._joined
+            and 0 < len(message.data) <= MAX_GOSSIP_BYTES
+            and message.from_id != self._own
+            and message_id(message.data) not in self.mesh.seen
+        )
+
+    def _take(self, peer: PeerId, message: Any) -> None:
+        if not is_signed(message):
+            raise PeerError("a gossip message that its sender did not sign")
+        topic, data = message.topicIDs[0], message.data
+        if _ask(topic, *self._joined[topic], peer, data):
+            origin = self._by_bytes.get(message.from_id, peer)
+            now = trio.current_time()
+            self.mesh.accepted(message_id(data), topic, rpc.message_frame(message), (peer, origin), now)
+
+
+def _batch(neighbour: _Neighbour) -> bytes:
+    """The next frames, together at most WRITE_BYTES unless the first alone is larger."""
+    parts = [neighbour.queue.popleft()]
+    size = len(parts[0])
+    while neighbour.queue and size + len(neighbour.queue[0]) <= WRITE_BYTES:
+        parts.append(neighbour.queue.popleft())
+        size += len(parts[-1])
+    neighbour.size -= size
+    return b"".join(parts)
 
 
 def _ask(topic: str, validate: Validate, deliver: Deliver, forwarder: PeerId, data: bytes) -> bool:

@@ -14,7 +14,7 @@ import trio
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError, UsageError
-from p2pnode.net import dht, identify
+from p2pnode.net import dht, gossip, identify
 from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
 from p2pnode.net.bans import Ban, Bans
 from p2pnode.net.failures import say_failed
@@ -35,6 +35,8 @@ PING_STREAM_S = 300.0
 """A ping stream lives this long, then the other side opens another."""
 IDENTIFY_S = 5.0
 """For a new peer's introduction; after that it counts as connected without one."""
+GOSSIP_STREAM_S = 10.0
+"""For our gossip stream to a new neighbour; it is tried again."""
 LAN_POLITENESS_S = 2.0
 """Of two nodes that see each other on the LAN the one with the smaller ID dials at once, the other only later."""
 DHT_STREAMS_PER_PEER = 8
@@ -74,13 +76,15 @@ class Libp2pNetwork:
         self._serving: dict[str, dict[PeerId, int]] = {}
         self.bans = bans
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
-        self.gossip = Gossip(host)
+        self.gossip = Gossip(self._id, host.get_private_key(), self._open_gossip, nursery)
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
         self._reach = Reach(self._swarm, self.peers_table, book, self._is_banned, self.dht.find_addresses)
-        # after gossip's notifee, so that its stream is on its way when services hear of a peer
+        self.peers_table.on_gone.append(self.gossip.forget)
+        self.peers_table.on_fewer.append(self.gossip.connection_lost)
         self._swarm.register_notifee(self.peers_table)
         self.serve(identify.PROTOCOL, self._introduce_ourselves)
         self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
+        self.serve(gossip.PROTOCOL, self.gossip.serve, streams_per_peer=gossip.STREAMS_PER_PEER)
         self.serve(self._kad_protocol, self.dht.server.serve, streams_per_peer=DHT_STREAMS_PER_PEER)
 
     def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
@@ -88,6 +92,7 @@ class Libp2pNetwork:
         self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._reach.connect)
         self._nursery.start_soon(self._for_ever, self._keeper.run)
         self._nursery.start_soon(self._for_ever, self.dht.run)
+        self._nursery.start_soon(self._for_ever, self.gossip.run)
         if lan_name is not None:
             self._nursery.start_soon(Lan(lan_name, self._id, self._own_addresses, self._seen_on_lan).run)
 
@@ -205,6 +210,9 @@ class Libp2pNetwork:
     def _own_contact(self) -> Contact:
         return Contact(self._id, tuple(usable(self._own_addresses())))
 
+    async def _open_gossip(self, peer: PeerId) -> Stream:
+        return await self._open(peer, gossip.PROTOCOL, (), GOSSIP_STREAM_S)
+
     async def _open_kad(self, contact: Contact) -> Stream:
         return await self._open(contact.peer, self._kad_protocol, contact.addresses, 5.0)
 
@@ -245,6 +253,8 @@ class Libp2pNetwork:
             log.info("%s belongs to another network and is left alone", peer)
             await self.disconnect(peer)
             return
+        if gossip.PROTOCOL in introduction.protocols or not introduction.protocols:
+            self._nursery.start_soon(self._contained, self.gossip.meet, peer)
         self.peers_table.introduced(peer, introduction)
         if introduction.addresses:
             await self._book.remember(peer, introduction.addresses, answered=False)
@@ -319,19 +329,18 @@ async def open_network(
 
     async with run_host(host, admit), trio.open_nursery() as nursery:
         network = Libp2pNetwork(host, nursery, network_name, address_book, providers, clock, bans)
-        async with network.gossip.run():
-            try:
-                failure = await listen_on(host, listen)
-                if failure is None:
-                    others = [(peer, address) for peer, address in known if peer != network.peer_id]
-                    network.start(others, network_name if lan else None)
-                    yield network
-            except Exception as error:
-                failure = error
-            finally:
-                closing.set()  # a dial that succeeds now would be forgotten
-                with trio.CancelScope(shield=True):
-                    await close_host(host)
+        try:
+            failure = await listen_on(host, listen)
+            if failure is None:
+                others = [(peer, address) for peer, address in known if peer != network.peer_id]
+                network.start(others, network_name if lan else None)
+                yield network
+        except Exception as error:
+            failure = error
+        finally:
+            closing.set()  # a dial that succeeds now would be forgotten
+            with trio.CancelScope(shield=True):
+                await close_host(host)
         nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure

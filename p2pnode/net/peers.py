@@ -51,6 +51,7 @@ class Peers:
         self._known: set[PeerId] = set()
         self._subscriptions: list[Subscription] = []
         self.on_gone: list[Callable[[PeerId], None]] = []
+        self.on_fewer: list[Callable[[PeerId], None]] = []
 
     # the notifee's face towards the swarm
     async def connected(self, network: Any, connection: Any) -> None:
@@ -61,7 +62,11 @@ class Peers:
 
     async def disconnected(self, network: Any, connection: Any) -> None:
         peer = peer_id(connection.muxed_conn.peer_id)
-        if peer not in self._known or self.connections(peer):
+        if peer not in self._known:
+            return
+        if self.connections(peer):
+            for callback in self.on_fewer:
+                callback(peer)
             return
         self._known.discard(peer)
         self._dialled.pop(peer, None)

@@ -35,6 +35,11 @@ class Libp2pStream:
     def peer(self) -> PeerId:
         return self._peer
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its connection is gone."""
+        return bool(self._muxed.muxed_conn.is_closed)
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """All of `data`, waiting for the reader as long as the caller's deadline allows. NetworkError if the stream broke."""
         if self._closed or self._eof_sent:

@@ -10,7 +10,9 @@ import trio
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import UsageError
+from p2pnode.net import network as network_module
 from p2pnode.net.gossip import MAX_GOSSIP_BYTES
+from p2pnode.net.gossipsub.memory import HISTORY_BEATS
 from p2pnode.net.network import Libp2pNetwork
 from tests.support.net import link, networks, until
 
@@ -89,25 +91,14 @@ async def test_what_a_validator_refuses_goes_no_further() -> None:
 
 
 async def test_a_refusal_is_not_remembered() -> None:
+    """A forwarder over its rate says nothing of the message: who offers it again is listened to."""
     async with networks(2) as nodes:
         _first, second = await joined(nodes)
-        verdict = [False]
-        await nodes[1].join_topic(TOPIC, lambda f, d: verdict[0], lambda f, d: second.messages.append(d))
-        asked = nodes[1].gossip._pubsub.topic_validators[TOPIC].validator
+        verdicts = iter([False, True])
+        await nodes[1].join_topic(TOPIC, lambda f, d: next(verdicts), lambda f, d: second.messages.append(d))
         await nodes[0].publish(TOPIC, b"early")
-        from p2pnode.net.gossip import message_id
-
-        class Message:
-            data = b"early"
-
-        await until(lambda: nodes[0].gossip._pubsub.seen_messages.has(message_id(Message())))
-        await trio.sleep(0.2)
-        assert second.messages == []
-        verdict[0] = True
-        message = nodes[0].gossip._router.mcache.get(message_id(Message()))
-        assert message is not None and asked is not None
-        await nodes[1].gossip._pubsub.push_msg(nodes[0]._host.get_id(), message)
-        assert second.messages == [b"early"]
+        await nodes[0].publish(TOPIC, b"early")
+        await until(lambda: second.messages == [b"early"])
 
 
 async def test_nobody_there_is_no_error() -> None:
@@ -145,17 +136,21 @@ async def test_leaving_ends_delivery() -> None:
 
 
 async def test_a_heartbeat_that_fails_once_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_module, "RESTART_S", 0.01)
     async with networks(2) as nodes:
-        router = nodes[0].gossip._router
-        beat, failed = router.mesh_heartbeat, trio.Event()
+        mesh = nodes[0].gossip.mesh
+        beat, failed, again = mesh.heartbeat, trio.Event(), trio.Event()
 
-        def fail_once() -> object:
-            monkeypatch.setattr(router, "mesh_heartbeat", beat)
-            failed.set()
-            raise KeyError("a bug")
+        def heartbeat(now: float) -> None:
+            if not failed.is_set():
+                failed.set()
+                raise KeyError("a bug")
+            again.set()
+            beat(now)
 
-        monkeypatch.setattr(router, "mesh_heartbeat", fail_once)
-        await failed.wait()
+        monkeypatch.setattr(mesh, "heartbeat", heartbeat)
+        with trio.fail_after(20):
+            await again.wait()
         inboxes = await joined(nodes)
         await nodes[0].publish(TOPIC, b"still here")
         await until(lambda: inboxes[1].messages == [b"still here"])
@@ -168,13 +163,18 @@ async def test_long_topic_names_of_a_neighbour_are_not_kept() -> None:
         assert nodes[1].gossip.neighbours("x" * 10_000) == set()
 
 
+async def test_what_was_said_before_somebody_came_is_offered_to_him() -> None:
+    async with networks(2) as nodes:
+        await nodes[0].publish(TOPIC, b"early news")
+        inboxes = await joined(nodes)
+        await until(lambda: inboxes[1].messages == [b"early news"])
+
+
 async def test_what_nobody_heard_can_be_said_again() -> None:
     async with networks(2) as nodes:
         await nodes[0].publish(TOPIC, b"news")
-        cache = nodes[0].gossip._router.mcache
-        cache.msgs.clear()  # as some heartbeats later: else it would be replayed to whoever comes
-        for entries in cache.history:
-            entries.clear()
+        for _ in range(HISTORY_BEATS):  # else it would be offered to whoever comes
+            nodes[0].gossip.mesh.cache.beat()
         inboxes = await joined(nodes)
         await nodes[0].publish(TOPIC, b"news")
         await until(lambda: inboxes[1].messages == [b"news"])
@@ -182,3 +182,14 @@ async def test_what_nobody_heard_can_be_said_again() -> None:
         await nodes[0].publish(TOPIC, b"last")
         await until(lambda: b"last" in inboxes[1].messages)
         assert inboxes[1].messages == [b"news", b"last"]
+
+
+async def test_a_neighbour_that_reconnects_is_heard_again() -> None:
+    async with networks(2) as nodes:
+        inboxes = await joined(nodes)
+        await nodes[0].disconnect(nodes[1].peer_id)
+        await until(lambda: not nodes[1].gossip.neighbours(TOPIC))
+        await link(nodes[1], nodes[0])
+        await until(lambda: nodes[1].peer_id in nodes[0].gossip.neighbours(TOPIC))
+        await nodes[0].publish(TOPIC, b"welcome back")
+        await until(lambda: inboxes[1].messages == [b"welcome back"])

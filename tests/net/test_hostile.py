@@ -149,7 +149,7 @@ async def gossip_ten_thousand_topics(attacker: Libp2pNetwork, victim: Libp2pNetw
     for number in range(10_000):
         rpc.subscriptions.add(subscribe=True, topicid=f"topic {number}")
     await send_rpc(attacker, victim, rpc)
-    assert len(victim.gossip._pubsub.peer_topics) < 1100
+    assert len(victim.gossip.mesh._subscribers) < 1100
 
 
 @attack

@@ -44,7 +44,7 @@ async def test_three_nodes_catch_up_and_hear_each_other() -> None:
         ballot = circle.ballot(pseudonym_of("cat"), b"by gossip")
         await cat.admit(ballot)
         topic_peers = nets[2].gossip.neighbours
-        await until(lambda: any(topic_peers(t) for t in list(nets[2].gossip._pubsub.topic_ids)), deadline_s=20)
+        await until(lambda: any(topic_peers(t) for t in nets[2].gossip.mesh.topics), deadline_s=20)
         with trio.fail_after(20):
             while ballot not in await ann.held():
                 await gossips[2].publish_records(circle.id, [encode_signed(ballot)])

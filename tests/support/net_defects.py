@@ -36,6 +36,7 @@ KEY = b"\x12\x20" + b"k" * 32
 Outcome = Any
 SCENARIOS: dict[str, Callable[[], Awaitable[Outcome]]] = {}
 if not STOCK:
+    from p2pnode.net.gossip import message_id
     from p2pnode.net.hardening import harden
     from tests.support.net import NodeNet, until
 
@@ -464,11 +465,16 @@ async def validator_asked_again_after_a_refusal() -> bool:
             pubsub.set_topic_validator("t", refuse, False)
         else:
             await one.network.join_topic("t", refuse, lambda *_: None)
-            pubsub = one.network.gossip._pubsub
         message = rpc_pb2.Message(data=b"d", topicIDs=["t"], from_id=two.id.to_bytes(), seqno=b"12345678")
         message.signature = two.host.get_private_key().sign(b"libp2p-pubsub:" + message.SerializeToString())
-        await pubsub.push_msg(two.id, message)
-        await pubsub.push_msg(two.id, message)
+        if STOCK:
+            await pubsub.push_msg(two.id, message)
+            await pubsub.push_msg(two.id, message)
+        else:
+            await two.connect(one)
+            frame = encode_varint_prefixed(rpc_pb2.RPC(publish=[message]).SerializeToString())
+            await write_to(two, one, PROTOCOL_ID_V11, frame * 2)
+            await until(lambda: asked[0] == 2)
     return asked[0] == 2
 
 
@@ -668,7 +674,8 @@ async def gossip_cache_knows_our_message_ids() -> bool:
             router = GossipSub([PROTOCOL_ID_V11], 6, 4, 12, heartbeat_interval=1)
             pubsub = Pubsub(one.host, router, msg_id_constructor=lambda message: b"id of " + message.data)
         else:
-            pubsub, router = one.network.gossip._pubsub, one.network.gossip._router
+            await one.network.publish("t", b"d")
+            return one.network.gossip.mesh.cache.offered("t") == [message_id(b"d")]
         message = rpc_pb2.Message(data=b"d", topicIDs=["t"], from_id=one.id.to_bytes(), seqno=b"12345678")
         router.mcache.put(message)
         return bool(router.mcache.window("t") == [pubsub.get_message_id(message)])

@@ -14,6 +14,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import CircleId, PeerId, PublicKey, RecordId, WorkId
 from p2pnode.core.record import Record
+from p2pnode.core.stamp import HashedFile, KnownFile, Stamp
 
 T = TypeVar("T")
 Direction = Literal["inbound", "outbound"]
@@ -139,6 +140,57 @@ class Content:
     public: bool
     size: int
     files: int
+    damaged: int = 0
+    """Leaves and nodes that went bad; then `state` is partial, also when every block was here once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes of a content that are not right any more. `reason`: gone, short, changed or unreadable; `path` is "" for a database row."""
+
+    root: Cid
+    path: str
+    owned: bool
+    offset: int
+    length: int
+    reason: str
+    found: float
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One step of a verification: where the next one begins (None: the end), what was read, what was found damaged or well again."""
+
+    next: tuple[int, int, int] | None
+    bytes: int
+    blocks: int
+    damaged: tuple[Damage, ...]
+    mended: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """One content as it weighs on the store. `files_bytes` are owned files, `rows_bytes` its rows (shared ones count for each).
+
+    `in_place`: it lies in files of the user's too; `copies`: (peer, when it proved to hold it).
+    """
+
+    root: Cid
+    state: Literal["partial", "complete"]
+    files_bytes: int
+    rows_bytes: int
+    in_place: bool
+    owned: bool
+    pinned: bool
+    used: float
+    path: str
+    damaged: int
+    copies: tuple[tuple[PeerId, float], ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that the store owns for it."""
+        return self.files_bytes + self.rows_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +320,52 @@ class Tx(Protocol):
         """Give up a content that is still in state building; anything further on stays."""
         ...
 
+    # publishing: many files at once, and files that were hashed before (core.stamp says which of them may be believed)
+    def keep_building(self, content: int) -> None:
+        """A content in state building is to be found again after a stop; else the next open drops it."""
+        ...
+
+    def add_files(self, content: int, files: Sequence[HashedFile]) -> list[int]:
+        """Files with all of their leaves, or those that begin; their row ids, in order."""
+        ...
+
+    def known_files(self, bases: Sequence[int], paths: Sequence[str]) -> list[KnownFile | None]:
+        """What is known of files by their relative paths: of each in the first base that has it."""
+        ...
+
+    def known_leaves(self, file: int, offset: int, limit: int) -> list[tuple[Cid, int, int]]:
+        """(cid, offset, length) of a file's leaves from `offset` on, in order."""
+        ...
+
+    def adopt_files(self, content: int, files: Sequence[int]) -> None:
+        """Files of an unfinished content now belong to this one."""
+        ...
+
+    def copy_files(self, content: int, files: Sequence[int]) -> None:
+        """Files of another content also belong to this one, with their leaves."""
+        ...
+
+    def settle_file(self, file: int, stamp: Stamp) -> None:
+        """A file was read again and is as it was: this is how it looks."""
+        ...
+
+    def drop_file(self, file: int) -> None:
+        """Take back a file of an unfinished content."""
+        ...
+
+    def in_place(self, path: str) -> list[int]:
+        """Bases of complete contents that lie at this absolute path in the user's own files, newest first."""
+        ...
+
+    def count_files(self, base: int) -> int: ...
+    def set_aside(self, content: int, earlier: int | None) -> int:
+        """All files of an unfinished content go to `earlier`, or stay when there is none: the base that has them now."""
+        ...
+
+    def forget_place(self, root: Cid, path: str) -> bool:
+        """What lies at this path in the user's files no longer counts for that content. False: nothing else held it, it is gone."""
+        ...
+
     def set_public(self, root: Cid, public: bool) -> None: ...
     def forget_content(self, root: Cid) -> list[str]:
         """Drop rows that nothing else uses; the owned files, which the store unlinks itself after the commit."""
@@ -278,6 +376,31 @@ class Tx(Protocol):
         """Bytes that the store owns (rows and owned files), the number which quota limits."""
         ...
 
+    # keeping
+    def stock(self, root: Cid | None = None) -> list[Stock]:
+        """Every content that the store owns bytes of, or the one of that root; unfinished ones too."""
+        ...
+
+    def damage(self, root: Cid, limit: int) -> list[Damage]:
+        """What of that content is damaged, at most `limit`, oldest first."""
+        ...
+
+    def damaged_roots(self) -> list[Cid]:
+        """Contents of which something is damaged."""
+        ...
+
+    def saw_copy(self, root: Cid, peer: PeerId, now: float) -> None:
+        """That peer gave a verified block of a content that is held here."""
+        ...
+
+    def lost_copy(self, root: Cid, peer: PeerId) -> None:
+        """That peer was asked and has it no more."""
+        ...
+
+    def set_used(self, root: Cid, now: float) -> None:
+        """Somebody fetched, opened or was served it."""
+        ...
+
     # pins, outbox, small things
     def pin(self, root: Cid) -> None: ...
     def unpin(self, root: Cid) -> None: ...
@@ -286,6 +409,10 @@ class Tx(Protocol):
     def due_outbox(self, now: float, limit: int) -> list[OutboxItem]: ...
     def retry_outbox(self, id: int, due: float) -> None: ...
     def done_outbox(self, id: int) -> None: ...
+    def drop_outbox(self, kind: str, payload: bytes) -> None:
+        """One item of that payload is not to be told any more; another's stays."""
+        ...
+
     def get_meta(self, key: str) -> bytes | None: ...
     def set_meta(self, key: str, value: bytes | None) -> None:
         """Small named values (a kept port, a pending invite as `join/...`); None deletes."""
@@ -313,6 +440,15 @@ class Incoming(Protocol):
     @property
     def missing(self) -> list[Cid]:
         """Leaves of the chosen files that are not held yet, in file order, each once."""
+        ...
+
+    @property
+    def chosen(self) -> frozenset[int]:
+        """Indices of the files that have room, of earlier tries too."""
+        ...
+
+    def lacks(self, cid: Cid) -> bool:
+        """Whether it is one of `missing`."""
         ...
 
     async def put_leaf(self, cid: Cid, data: bytes) -> None:
@@ -378,6 +514,30 @@ class Store(Protocol):
         `files` are all there are; only the `chosen` ones (indices; None: all) get room, and their leaves are missing. `folders` are
         made even when no file lies in them. The content is public: what is fetched is served onward.
         """
+        ...
+
+    async def verify_some(self, position: tuple[int, int, int], *, root: Cid | None, max_bytes: int) -> Checked:
+        """Hash what is held from `position` on ((0, -1, 0): the beginning), of one content or of all, until about `max_bytes`."""
+        ...
+
+    async def look_again(self, root: Cid | None) -> int:
+        """Look whether what is marked as damaged is right again (a disk that is back, a file that was restored); how much is."""
+        ...
+
+    def watch_damage(self, tell: Callable[[Sequence[Damage]], None]) -> None:
+        """Hear of everything that is found damaged, however it is found."""
+        ...
+
+    def when_full(self, make_room: Callable[[int, Cid], Awaitable[bool]]) -> None:
+        """Ask for room (so many bytes, for that content) before a fetch is refused for want of it; True: try again."""
+        ...
+
+    async def note_used(self) -> None:
+        """Bring to the disk which contents were served since the last call."""
+        ...
+
+    def free_bytes(self) -> int:
+        """Bytes that the disk of the library has free; OSError becomes 0."""
         ...
 
 

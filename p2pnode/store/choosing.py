@@ -15,7 +15,7 @@ from p2pnode.errors import RefusedError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import WantedFile
 from p2pnode.store.library import FileArea
-from p2pnode.store.rows import path_of
+from p2pnode.store.rows import NoRoomError, path_of
 from p2pnode.store.tx import SqliteTx
 
 
@@ -82,7 +82,8 @@ def held_leaves(
 ) -> frozenset[Cid]:
     """Leaves that this content has itself: rows that it refers to, and places in all of its chosen files that want them."""
     small = connection.execute(
-        "SELECT b.cid FROM refs r JOIN blocks b ON b.id = r.block WHERE r.content = ? AND length(b.data) <= ?",
+        "SELECT b.cid FROM refs r JOIN blocks b ON b.id = r.block WHERE r.content = ? AND length(b.data) <= ?"
+        " AND NOT EXISTS (SELECT 1 FROM damage d WHERE d.cid = b.cid AND d.file = 0)",
         (content, SMALL_LEAF_BYTES),
     )
     large = connection.execute(
@@ -122,7 +123,8 @@ def check_floor(area: FileArea, floor_bytes: int, more_bytes: int) -> None:
     """RefusedError, with the numbers, if the disk would have less than its floor left."""
     free = area.free_bytes()
     if free - more_bytes < floor_bytes:
-        raise RefusedError(
+        raise NoRoomError(
             f"the disk has {free / MIB:,.0f} MiB free; this needs {more_bytes / MIB:,.0f} MiB and {floor_bytes / MIB:,.0f} MiB stay free",
-            hint="free some disk space, or lower floor_bytes",
+            hint="free some disk space, remove works (p2pnode storage lists them), or lower floor_bytes",
+            needed_bytes=floor_bytes + more_bytes - free,
         )

@@ -86,6 +86,13 @@ class StoreIncoming:
     def missing(self) -> list[Cid]:
         return list(self._missing)
 
+    @property
+    def chosen(self) -> frozenset[int]:
+        return frozenset(self._rows)
+
+    def lacks(self, cid: Cid) -> bool:
+        return cid in self._missing
+
     async def put_leaf(self, cid: Cid, data: bytes) -> None:
         """UsageError for a leaf that this content has not; RefusedError for a wrong length or a disk that fills up."""
         async with self._lock:
@@ -140,7 +147,7 @@ class StoreIncoming:
             await self._engine.read(lambda connection: self._fill(connection, wanted, whole=files is None))
             await self._engine.on_disk(lambda: self._area.sync([self._path(index) for index in wanted]))
             with trio.CancelScope(shield=True):  # few and quick steps that belong together
-                content = await self._settle(whole=files is None)
+                content = await self._settle(wanted, whole=files is None)
             self._shown.update(wanted)
             if files is None:
                 self._content = content
@@ -199,18 +206,9 @@ class StoreIncoming:
             if any(length > SMALL_LEAF_BYTES for _, _, length in file.leaves) and self._area.size(path) != file.size:
                 self.broken = True
                 raise StoreError(f"{path} was removed or cut while it was fetched", hint="fetch the work again")
-            self._area.write(path, file.size, self._pieces(connection, file), finished=True)
+            self._area.write(path, file.size, pieces_of(connection, file), finished=True)
 
-    def _pieces(self, connection: sqlite3.Connection, file: WantedFile) -> Iterator[tuple[int, bytes]]:
-        yield from file.inline
-        for cid, offset, length in file.leaves:
-            if 0 < length <= SMALL_LEAF_BYTES:
-                row = connection.execute("SELECT data FROM blocks WHERE cid = ?", (cid.to_bytes(),)).fetchone()
-                if row is None:
-                    raise StoreError(f"leaf {cid} has gone from the database", hint="fetch the work again")
-                yield offset, row[0]
-
-    async def _settle(self, *, whole: bool) -> Content:
+    async def _settle(self, files: Iterable[int], *, whole: bool) -> Content:
         """Note the final name, rename, complete: at every instant the rows say where the files are or may be."""
         async with self._naming:
             hidden = self._folder.startswith(INCOMING_PREFIX)  # else a part of it was shown before
@@ -219,13 +217,35 @@ class StoreIncoming:
                 await self._engine.write(lambda connection: note_final(connection, self.plan.id, final, whole=whole))
                 await self._engine.on_disk(lambda: self._area.rename(self._folder, final))
                 self._folder = final
-        return await self._engine.write(
-            lambda connection: settle(self._transact(connection), connection, self.plan.id, whole=whole)
-        )
+
+        def end(connection: sqlite3.Connection) -> Content:
+            tx = self._transact(connection)
+            content = settle(tx, connection, self.plan.id, whole=whole)
+            self._note_small(tx, files)
+            return content
+
+        return await self._engine.write(end)
+
+    def _note_small(self, tx: SqliteTx, files: Iterable[int]) -> None:
+        """Small leaves lie in their files now, too: a check reads them there, and either copy can mend the other."""
+        for index in files:
+            small = [leaf for leaf in self.plan.files[index].leaves if 0 < leaf[2] <= SMALL_LEAF_BYTES]
+            tx.add_leaves(self.plan.id, self._rows[index], small)
 
     def _free_name(self) -> str:
         name = safe_name(self.plan.name)
         return next(n for i in range(1, 1 << 20) if not self._area.exists(n := numbered(name, i)))
+
+
+def pieces_of(connection: sqlite3.Connection, file: WantedFile) -> Iterator[tuple[int, bytes]]:
+    """(offset, bytes) of what has come as rows: inline bytes and small leaves, in file order. StoreError if a row is gone."""
+    yield from file.inline
+    for cid, offset, length in file.leaves:
+        if 0 < length <= SMALL_LEAF_BYTES:
+            row = connection.execute("SELECT data FROM blocks WHERE cid = ?", (cid.to_bytes(),)).fetchone()
+            if row is None:
+                raise StoreError(f"leaf {cid} has gone from the database", hint="fetch the work again")
+            yield offset, row[0]
 
 
 def note_final(connection: sqlite3.Connection, base: int, final: str | None, *, whole: bool = True) -> None:

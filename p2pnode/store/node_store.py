@@ -5,28 +5,37 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import trio
 
 from p2pnode.core.cid import Cid
-from p2pnode.errors import P2pnodeError
-from p2pnode.ports import Content, Incoming, Place, Tx, WallClock, WantedFile
+from p2pnode.errors import ChangedError, StoreError, TimedOutError
+from p2pnode.ports import Checked, Content, Damage, Incoming, Place, Tx, WallClock, WantedFile
 from p2pnode.store import arrivals, recovery
 from p2pnode.store.addresses import PeerAddresses
-from p2pnode.store.blocks import read_blocks, read_place
+from p2pnode.store.blocks import READ_DEADLINE_S, Bad, read_blocks, read_place
 from p2pnode.store.database import Engine
 from p2pnode.store.incoming import Plan, StoreIncoming
 from p2pnode.store.library import FileArea
 from p2pnode.store.providers import ProviderTable
+from p2pnode.store.repair import RepairIncoming, plan_mending
+from p2pnode.store.rows import NoRoomError
 from p2pnode.store.sizes import public_sizes
 from p2pnode.store.tx import SqliteTx
+from p2pnode.store.verify import Position, look_again, run_step, still_bad, still_there
+
+log = logging.getLogger("p2pnode.store")
 
 T = TypeVar("T")
 
+MAX_SERVED = 4096
+"""Blocks remembered as served until that is brought to the disk: enough to tell which works are used."""
 VACUUM_PAGES = 20_000
 """Pages (4 KiB) given back to the disk after one deletion: bounds the pause; the rest follows with the next."""
 
@@ -55,6 +64,9 @@ class NodeStore:
         self.address_book = PeerAddresses(engine, clock)
         self.provider_records = ProviderTable(engine)
         self._arriving: WeakValueDictionary[Cid, StoreIncoming] = WeakValueDictionary()
+        self._served: dict[Cid, None] = {}
+        self._make_room: Callable[[int, Cid], Awaitable[bool]] | None = None
+        self._tell_damage: Callable[[Sequence[Damage]], None] = lambda damage: None
 
     async def write(self, work: Callable[[Tx], T], *, durable: bool = True) -> T:
         return await self.write_rows(lambda tx, _: work(tx), durable=durable)
@@ -69,7 +81,11 @@ class NodeStore:
         self, cids: Sequence[Cid], *, public_only: bool = False, max_bytes: int
     ) -> list[bytes | None]:
         area, read = self._area.root, self._read_from
-        return await read_blocks(self.engine, area, cids, public_only=public_only, max_bytes=max_bytes, read=read)
+        if public_only and cids and len(self._served) < MAX_SERVED:
+            self._served[cids[0]] = None
+        return await read_blocks(
+            self.engine, area, cids, public_only=public_only, max_bytes=max_bytes, read=read, suspect=self._suspect
+        )
 
     async def public_sizes(self, cids: Sequence[Cid]) -> list[int | None]:
         return await self.engine.read(lambda connection: public_sizes(connection, cids))
@@ -85,15 +101,30 @@ class NodeStore:
         chosen: Collection[int] | None = None,
     ) -> Incoming:
         request = arrivals.Request.checked(root, name, blocks, files, folders, chosen)
+        try:
+            return await self._start(request)
+        except NoRoomError as error:
+            if self._make_room is None or not await self._make_room(error.needed_bytes, root):
+                raise
+            return await self._start(request)
+
+    async def _start(self, request: arrivals.Request) -> Incoming:
+        incoming: Incoming
         async with self._starting:
-            complete = await self.read_rows(lambda tx, _: arrivals.finished_copy(tx, root))
+            complete = await self.read_rows(lambda tx, _: arrivals.finished_copy(tx, request.root))
             if complete:
                 return FinishedIncoming(complete)
-            if (running := await self._running(request)) is not None:
+            mending = await self.read_rows(lambda tx, connection: plan_mending(tx, connection, request.root))
+            if mending is not None:
+                incoming = repair = RepairIncoming(
+                    mending, request, self.engine, self._area, self._tx, self._floor_bytes
+                )
+                await repair.begin()
+            elif (running := await self._running(request)) is not None:
                 await running.choose(request.chosen)
                 return running
-            incoming = await self._begin(request)
-            self._arriving[root] = incoming
+            else:
+                incoming = self._arriving[request.root] = await self._begin(request)
         await self._copy_held(incoming)
         return incoming
 
@@ -116,16 +147,62 @@ class NodeStore:
             planned = await self.write_rows(plan)
         return StoreIncoming(planned, self.engine, self._area, self._tx, self._naming)
 
-    async def _copy_held(self, incoming: StoreIncoming) -> None:
+    async def _copy_held(self, incoming: Incoming) -> None:
         """Leaves that lie in another content are copied, not fetched: a fetched work rests on nothing but itself."""
-        held = await self.read(lambda tx: tx.has(incoming.missing))
-        for cid in [cid for cid in incoming.missing if cid in held]:
-            try:
+        missing = incoming.missing
+        held = await self.read(lambda tx: tx.has(missing))
+        for cid in [cid for cid in missing if cid in held]:
+            with suppress(ChangedError, TimedOutError):  # changed or unreadable here: then it is fetched
                 data = await self.read_block(cid)
-            except P2pnodeError:
-                continue  # changed or unreadable here: then it is fetched
-            if data is not None and len(data) == incoming.plan.wanted[cid].length:
-                await incoming.put_leaf(cid, data)
+                if data is not None:
+                    await incoming.put_leaf(cid, data)
+
+    def when_full(self, make_room: Callable[[int, Cid], Awaitable[bool]]) -> None:
+        self._make_room = make_room
+
+    def watch_damage(self, tell: Callable[[Sequence[Damage]], None]) -> None:
+        self._tell_damage = tell
+
+    def free_bytes(self) -> int:
+        try:
+            return self._area.free_bytes()
+        except OSError:
+            return 0
+
+    async def note_used(self) -> None:
+        served, self._served = list(self._served), {}
+        now = self._clock()
+        if served:
+            await self.write_rows(lambda tx, _: tx.served(served, now), durable=False)
+
+    async def verify_some(self, position: Position, *, root: Cid | None, max_bytes: int) -> Checked:
+        step = await run_step(self.engine, self._area.root, position, root, max_bytes, self._read_from)
+        damaged = await self._mark(step.bad)
+        return Checked(step.next, step.bytes, step.blocks, tuple(damaged), 0)
+
+    async def look_again(self, root: Cid | None) -> int:
+        return await look_again(self, self.engine, root, self._read_from)
+
+    async def _suspect(self, bad: Sequence[Bad]) -> None:
+        """Something was read that is not right. Looked at once more, since files are renamed when a fetch ends; then marked."""
+        again = await self.engine.look_up(
+            lambda connection: still_there(connection, self._area.root, bad),
+            lambda spots: still_bad(spots, self._read_from),
+            deadline_s=READ_DEADLINE_S,
+        )
+        try:
+            await self._mark(again)
+        except StoreError as error:  # a full disk must not keep anybody from reading
+            log.warning("damage could not be noted: %s", error.message)
+
+    async def _mark(self, bad: Sequence[Bad]) -> list[Damage]:
+        if not bad:
+            return []
+        now = self._clock()
+        damaged = await self.write_rows(lambda tx, _: tx.mark_damaged(bad, now))
+        if damaged:
+            self._tell_damage(damaged)
+        return damaged
 
     async def write_rows(self, work: Callable[[SqliteTx, sqlite3.Connection], T], *, durable: bool = True) -> T:
         """A transaction for the store's own parts, with the bare connection. Frees what it dropped once it is committed."""
@@ -177,6 +254,13 @@ class FinishedIncoming:
     @property
     def missing(self) -> list[Cid]:
         return []
+
+    @property
+    def chosen(self) -> frozenset[int]:
+        return frozenset()
+
+    def lacks(self, cid: Cid) -> bool:
+        return False
 
     async def put_leaf(self, cid: Cid, data: bytes) -> None:
         pass

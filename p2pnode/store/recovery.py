@@ -20,8 +20,7 @@ TRASH_BATCH = 500
 
 def recover(tx: SqliteTx, connection: sqlite3.Connection, area: FileArea) -> None:
     """Inside one transaction: drop unfinished publishing, complete renames that happened, forget leaves whose files are gone."""
-    for content in tx.contents("building"):
-        tx.drop_content(content.id)
+    tx.drop_abandoned()
     partial = connection.execute(
         "SELECT b.id, b.path, b.final FROM contents c JOIN bases b ON b.content = c.id WHERE c.state = 'partial'"
     ).fetchall()

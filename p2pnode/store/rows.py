@@ -13,9 +13,18 @@ import msgpack
 
 from p2pnode.core.ids import RecordId
 from p2pnode.core.record import Record
+from p2pnode.errors import RefusedError
 
 FIND_LIMIT = 16
 """Rows that a look-up by a shortened id returns: enough to say "ambiguous" and name some."""
+
+
+class NoRoomError(RefusedError):
+    """Quota or floor of the disk would be passed by so many bytes: some room would help."""
+
+    def __init__(self, message: str, *, hint: str, needed_bytes: int) -> None:
+        super().__init__(message, hint=hint)
+        self.needed_bytes = needed_bytes
 
 
 class Rows:
@@ -50,3 +59,8 @@ def path_column(path: str) -> bytes:
 def path_of(column: bytes) -> str:
     """The path of a column."""
     return os.fsdecode(column)
+
+
+def joined(base: str, path: str) -> str:
+    """A file's path: the base itself when `path` is empty."""
+    return os.path.join(base, path) if path else base

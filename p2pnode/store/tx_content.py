@@ -7,7 +7,7 @@ refers to the rows it needs, and forgetting one drops what no other refers to. F
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,17 +15,20 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import RefusedError
 from p2pnode.limits import MAX_BLOCK_BYTES, MIB
 from p2pnode.ports import Content
-from p2pnode.store.rows import Rows, marks, path_column, path_of
+from p2pnode.store.rows import NoRoomError, Rows, joined, marks, path_column, path_of
 
 BATCH_ROWS = 256
 """Blocks held in memory while a generator of them is written."""
 CIDS_A_QUERY = 500
 """CIDs in one IN (...) of `has`."""
 
-_CONTENT = """SELECT c.id, c.root, c.state, b.path, b.owned, c.public, c.size, c.files
+_DAMAGED = """(SELECT count(*) FROM damage d WHERE d.base = b.id) + (SELECT count(*) FROM damage d
+JOIN blocks k ON k.cid = d.cid JOIN refs r ON r.block = k.id WHERE d.file = 0 AND r.content = c.id)"""
+_CONTENT = f"""SELECT c.id, c.root, c.state, b.path, b.owned, c.public, c.size, c.files, {_DAMAGED} AS damaged
 FROM contents c JOIN bases b ON b.content = c.id"""
 _DROP_BLOCKS = """DELETE FROM blocks WHERE id IN (SELECT r.block FROM refs r WHERE r.content = ?1
 AND NOT EXISTS (SELECT 1 FROM refs o WHERE o.block = r.block AND o.content <> ?1))"""
+_HELD_ROWS = "SELECT cid FROM blocks {} AND NOT EXISTS (SELECT 1 FROM damage d WHERE d.cid = blocks.cid AND d.file = 0)"
 
 
 class ContentRows(Rows):
@@ -35,9 +38,9 @@ class ContentRows(Rows):
     """Whether rows were dropped: the store then gives pages back and unlinks files, after the commit."""
 
     def content(self, root: Cid) -> Content | None:
-        """The complete content of that root, else the partial one."""
+        """The complete content of that root, else the partial one; of several bases one that is whole, best in the library."""
         row = self._db.execute(
-            f"{_CONTENT} WHERE c.root = ? AND c.state <> 'building' ORDER BY c.state, b.owned DESC, b.id LIMIT 1",
+            f"{_CONTENT} WHERE c.root = ? AND c.state <> 'building' ORDER BY c.state, damaged > 0, b.owned DESC, b.id LIMIT 1",
             (root.to_bytes(),),
         ).fetchone()
         return self._content(row) if row else None
@@ -86,12 +89,28 @@ class ContentRows(Rows):
         source = iter(blocks)
         while batch := [(_checked(cid, data), data) for cid, data in islice(source, BATCH_ROWS)]:
             before = self._total("stored")
+            self._mend_rows(batch)
             self._db.executemany("INSERT OR IGNORE INTO blocks (cid, data) VALUES (?, ?)", batch)
             self._db.executemany(
                 "INSERT OR IGNORE INTO refs SELECT ?, id FROM blocks WHERE cid = ?",
                 ((content, cid) for cid, _ in batch),
             )
             self._check_quota(before, self._total("stored") - before)  # only now it shows which rows are new
+
+    def _mend_rows(self, batch: Sequence[tuple[bytes, bytes]]) -> int:
+        """The right bytes for rows that are marked as damaged; how many there were."""
+        if self._db.execute("SELECT 1 FROM damage WHERE file = 0 LIMIT 1").fetchone() is None:
+            return 0
+        mended = 0
+        for cid, data in batch:
+            if self._db.execute("DELETE FROM damage WHERE cid = ? AND file = 0", (cid,)).rowcount:
+                self._db.execute("UPDATE blocks SET data = ? WHERE cid = ?", (data, cid))
+                mended += 1
+        return mended
+
+    def mend_row(self, cid: Cid, data: bytes) -> int:
+        """The right bytes of one block that is marked as damaged in its row; 1 if it was."""
+        return self._mend_rows([(cid.to_bytes(), data)])
 
     def complete_content(self, content: int, root: Cid, *, size: int, files: int) -> int:
         older = self._db.execute(
@@ -165,15 +184,14 @@ class ContentRows(Rows):
     def drop_places(self, base: int) -> None:
         """Forget that any leaf lies in the files of this base."""
         self._db.execute("DELETE FROM places WHERE file IN (SELECT id FROM files WHERE base = ?)", (base,))
+        self._db.execute("DELETE FROM damage WHERE base = ?", (base,))
 
     def has(self, cids: Iterable[Cid]) -> set[Cid]:
         wanted = iter(set(cids))
         found: set[Cid] = set()
         while part := {cid.to_bytes(): cid for cid in islice(wanted, CIDS_A_QUERY)}:
             where = f"WHERE cid IN ({marks(tuple(part))})"
-            rows = self._db.execute(
-                f"SELECT cid FROM blocks {where} UNION SELECT cid FROM places {where}", (*part, *part)
-            )
+            rows = self._db.execute(f"{_HELD_ROWS.format(where)} UNION SELECT cid FROM places {where}", (*part, *part))
             found.update(part[cid] for (cid,) in rows)
         return found
 
@@ -187,9 +205,10 @@ class ContentRows(Rows):
 
     def _check_quota(self, stored: int, more_bytes: int) -> None:
         if more_bytes > 0 and stored + more_bytes > self._quota_bytes:
-            raise RefusedError(
+            raise NoRoomError(
                 f"the store owns {_size(stored)} of the {_size(self._quota_bytes)} it may own; this needs {_size(more_bytes)} more",
-                hint=f"{_size(self._unpinned_bytes())} belong to fetched works that are not pinned; or raise quota_bytes",
+                hint=f"{_size(self._unpinned_bytes())} are in works that are not pinned: p2pnode storage; or raise quota_bytes",
+                needed_bytes=stored + more_bytes - self._quota_bytes,
             )
 
     def _unpinned_bytes(self) -> int:
@@ -200,10 +219,12 @@ class ContentRows(Rows):
         return int(row[0])
 
     def _content(self, row: tuple[Any, ...]) -> Content:
-        id, root, state, path, owned, public, size, files = row
+        id, root, state, path, owned, public, size, files, damaged = row
         base = self._absolute(path) if owned else path_of(path)
         cid = None if root is None else Cid.from_bytes(root)
-        return Content(id, cid, state, base, bool(owned), bool(public), size, files)
+        return Content(
+            id, cid, "partial" if damaged else state, base, bool(owned), bool(public), size, files, damaged=damaged
+        )
 
     def _absolute(self, base: bytes, file: bytes = b"") -> str:
         return joined(os.path.join(self._library, path_of(base)), path_of(file))
@@ -212,11 +233,6 @@ class ContentRows(Rows):
         """An owned path as it is stored: relative to the library, so that the home may move. Unchanged if it lies elsewhere."""
         inside = os.path.join(self._library, "")
         return path[len(inside) :].replace(os.sep, "/") if path.startswith(inside) else path
-
-
-def joined(base: str, path: str) -> str:
-    """A file's path: the base itself when `path` is empty."""
-    return os.path.join(base, path) if path else base
 
 
 def _checked(cid: Cid, data: bytes) -> bytes:

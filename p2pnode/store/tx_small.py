@@ -38,6 +38,12 @@ class SmallRows(Rows):
     def done_outbox(self, id: int) -> None:
         self._db.execute("DELETE FROM outbox WHERE id = ?", (id,))
 
+    def drop_outbox(self, kind: str, payload: bytes) -> None:
+        self._db.execute(
+            "DELETE FROM outbox WHERE id = (SELECT id FROM outbox WHERE kind = ? AND payload = ? LIMIT 1)",
+            (kind, payload),
+        )
+
     def get_meta(self, key: str) -> bytes | None:
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (key,)).fetchone()
         return row[0] if row else None

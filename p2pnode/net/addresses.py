@@ -20,6 +20,8 @@ MAX_ADDRESS_CHARACTERS = 256
 MAX_PEER_ADDRESSES = 8
 """Addresses kept of one peer: a few interfaces, IPv4 and IPv6."""
 HOST_PROTOCOLS = ("ip4", "ip6", "dns", "dns4", "dns6")
+CIRCUIT = "/p2p-circuit"
+"""Ends the address of a peer behind a relay: /ip4/.../tcp/.../p2p/RELAY/p2p-circuit, and no /p2p/ of its own."""
 EXAMPLE = "an address looks like /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW..."
 
 
@@ -68,7 +70,7 @@ def split_address(text: str) -> tuple[PeerId, str]:
 
 
 def check_address(address: str) -> Multiaddr:
-    """The parsed form of a TCP multiaddr without /p2p. UsageError if it is anything else."""
+    """The parsed form of a TCP multiaddr without /p2p, or of such a one through a relay. UsageError if it is anything else."""
     if len(address) > MAX_ADDRESS_CHARACTERS:
         raise UsageError(f"an address of {len(address)} characters is too long", hint=EXAMPLE)
     try:
@@ -76,6 +78,9 @@ def check_address(address: str) -> Multiaddr:
         names = [protocol.name for protocol in parsed.protocols()]
     except Exception as error:
         raise UsageError(f"{address!r} is not a multiaddr: {error}", hint=EXAMPLE) from error
+    if names[2:] == ["p2p", "p2p-circuit"]:
+        to_id(PeerId(address.split("/")[6]))  # the relay's
+        names = names[:2]
     if len(names) != 2 or names[0] not in HOST_PROTOCOLS or names[1] != "tcp":
         raise UsageError(f"{address!r} is not a TCP address, and p2pnode speaks no other transport", hint=EXAMPLE)
     return parsed
@@ -85,7 +90,10 @@ def usable(addresses: Iterable[str]) -> list[str]:
     """The addresses that we could dial, without /p2p, each once, at most MAX_PEER_ADDRESSES."""
     kept: dict[str, None] = {}
     for text in addresses:
-        address = text.partition("/p2p/")[0]
+        through, circuit, rest = text.partition(CIRCUIT)
+        if CIRCUIT in rest:
+            continue  # a relay behind a relay
+        address = through + circuit if circuit else text.partition("/p2p/")[0]
         try:
             parsed = check_address(address)
         except UsageError:
@@ -109,14 +117,24 @@ def usable_binary(addresses: Iterable[bytes]) -> list[str]:
 
 
 def host_of(address: str) -> str:
-    """The IP address or name in a multiaddr."""
+    """The IP address or name in a multiaddr: the relay's, if it leads through one."""
     return address.split("/")[2]
+
+
+def is_circuit(address: str) -> bool:
+    """Whether an address (without /p2p at its end) leads through a relay."""
+    return address.endswith(CIRCUIT)
 
 
 def is_near(address: str) -> bool:
     """Whether an address lies in a local network: loopback, private or link-local."""
+    return not is_circuit(address) and is_near_ip(host_of(address))
+
+
+def is_near_ip(host: str) -> bool:
+    """Whether an IP address is of a local network; what is none lies nowhere near."""
     try:
-        ip = ipaddress.ip_address(host_of(address))
+        ip = ipaddress.ip_address(host)
     except ValueError:
         return False
     return ip.is_loopback or ip.is_private or ip.is_link_local

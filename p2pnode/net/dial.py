@@ -1,25 +1,27 @@
-"""Dialling a peer: every address a little after the other, one deadline for all, and errors in words.
+"""Dialling a peer: every address a little after the other, relays last, one deadline for all, and errors in words.
 
-Relays come last once there are any. Called by `net.network`; libp2p itself no longer dials (see hardening).
+Called by `net.network`; libp2p itself no longer dials (see hardening).
 """
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import trio
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from p2pnode.errors import NetworkError
+from p2pnode.errors import NetworkError, P2pnodeError
 from p2pnode.limits import DIAL_TIMEOUT_S
-from p2pnode.net.addresses import is_loopback
+from p2pnode.net.addresses import is_circuit, is_loopback
 
 STAGGER_S = 0.15
 """Head start of an address over the next one: RFC 8305 recommends 0.25 s, on a LAN less will do."""
+RELAY_STAGGER_S = 1.0
+"""Head start of all direct addresses over the first that leads through a relay: time for a far peer's handshake to begin."""
 MAX_DIALS = 32
 """Dials in flight: each is a socket, a handshake and a few ms of CPU."""
 MAX_RESOLVED = 8
@@ -28,37 +30,57 @@ MAX_RESOLVED = 8
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("dials")
 
 
-async def dial(swarm: Any, peer: ID, addresses: Sequence[str], *, timeout_s: float = DIAL_TIMEOUT_S) -> str:
+Through = Callable[[ID, str], Awaitable[None]]
+"""Connects to a peer by a circuit address."""
+
+
+async def through_nobody(peer: ID, address: str) -> None:
+    """Who knows no relays. NetworkError."""
+    raise NetworkError(f"{address} leads through a relay")
+
+
+async def dial(
+    swarm: Any,
+    peer: ID,
+    addresses: Sequence[str],
+    through: Through = through_nobody,
+    *,
+    timeout_s: float = DIAL_TIMEOUT_S,
+) -> str:
     """Connect to `peer` by the first of `addresses` that works and return that one. NetworkError says why none did."""
     if not addresses:
         raise NetworkError(f"no address of {peer} is known", hint="give one that ends in /p2p/ and the peer's ID")
     winner: list[str] = []
     failures: dict[str, str] = {}
     # others' loopback addresses mean another machine, so they come last
-    ordered = sorted(dict.fromkeys(addresses), key=is_loopback)
+    ordered = sorted(dict.fromkeys(addresses), key=lambda address: (is_circuit(address), is_loopback(address)))
     with trio.move_on_after(timeout_s):
         async with trio.open_nursery() as nursery:
 
             async def attempt(address: str, failed: trio.Event) -> None:
                 try:
                     async with _dials():
-                        await _connect(swarm, address, peer)
+                        await (through(peer, address) if is_circuit(address) else _connect(swarm, address, peer))
                     winner.append(address)
                     nursery.cancel_scope.cancel()
                 except Exception as error:
                     failures[address] = _in_words(address, error)
                     failed.set()
 
-            for address in ordered:
+            for address, following in zip(ordered, [*ordered[1:], ""], strict=True):
                 failed = trio.Event()
                 nursery.start_soon(attempt, address, failed)
-                with trio.move_on_after(STAGGER_S):
+                with trio.move_on_after(RELAY_STAGGER_S if _ends_direct(address, following) else STAGGER_S):
                     await failed.wait()
     if winner:
         return winner[0]
     for address in ordered:
         failures.setdefault(address, f"no answer within {timeout_s:g} s from {address}")
     raise NetworkError("; ".join(failures[address] for address in ordered))
+
+
+def _ends_direct(address: str, following: str) -> bool:
+    return is_circuit(following) and not is_circuit(address)
 
 
 async def _connect(swarm: Any, address: str, peer: ID) -> None:
@@ -93,6 +115,8 @@ def _dials() -> trio.CapacityLimiter:
 def _in_words(address: str, error: BaseException) -> str:
     chain = list(_causes(error))
     text = " ".join(str(part) for part in chain)
+    if isinstance(error, P2pnodeError):
+        return error.message
     actual = re.search(r"remote_peer_id_from_pubkey=(\w+)", text)  # security/noise/patterns.py:348
     if actual:
         return f"another node answers at {address}: {actual[1]}"

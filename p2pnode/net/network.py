@@ -25,6 +25,8 @@ from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.peers import Peers
 from p2pnode.net.reach import Reach
+from p2pnode.net.relay.places import RelayLimits
+from p2pnode.net.relay.relaying import Relaying
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.ports import AddressBook, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
 
@@ -63,6 +65,8 @@ class Libp2pNetwork:
         records: ProviderRecords,
         clock: WallClock,
         bans: Bans,
+        relay_limits: RelayLimits | None = None,
+        relays: Sequence[tuple[PeerId, str]] = (),
     ) -> None:
         self._host = host
         self._swarm = host.get_network()
@@ -77,8 +81,20 @@ class Libp2pNetwork:
         self.bans = bans
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
         self.gossip = Gossip(self._id, host.get_private_key(), self._open_gossip, nursery)
+        self.relaying = Relaying(
+            self._swarm,
+            self.peers_table,
+            self._id,
+            self._open_directly,
+            lambda: usable(self._direct_addresses()),
+            clock,
+            limits=relay_limits,
+            relays=relays,
+        )
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
-        self._reach = Reach(self._swarm, self.peers_table, book, self._is_banned, self.dht.find_addresses)
+        self._reach = Reach(
+            self._swarm, self.peers_table, book, self._is_banned, self.dht.find_addresses, self.relaying.connect
+        )
         self.peers_table.on_gone.append(self.gossip.forget)
         self.peers_table.on_fewer.append(self.gossip.connection_lost)
         self._swarm.register_notifee(self.peers_table)
@@ -86,15 +102,17 @@ class Libp2pNetwork:
         self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
         self.serve(gossip.PROTOCOL, self.gossip.serve, streams_per_peer=gossip.STREAMS_PER_PEER)
         self.serve(self._kad_protocol, self.dht.server.serve, streams_per_peer=DHT_STREAMS_PER_PEER)
+        self.relaying.serve(self.serve)
 
     def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
         """What goes on in the background, once we listen. `lan_name` None: nothing on the LAN."""
         self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._reach.connect)
         self._nursery.start_soon(self._for_ever, self._keeper.run)
         self._nursery.start_soon(self._for_ever, self.dht.run)
+        self._nursery.start_soon(self._for_ever, self.relaying.run)
         self._nursery.start_soon(self._for_ever, self.gossip.run)
         if lan_name is not None:
-            self._nursery.start_soon(Lan(lan_name, self._id, self._own_addresses, self._seen_on_lan).run)
+            self._nursery.start_soon(Lan(lan_name, self._id, self._direct_addresses, self._seen_on_lan).run)
 
     # ---- who we are and who is there
 
@@ -203,7 +221,16 @@ class Libp2pNetwork:
     def _is_banned(self, peer: PeerId) -> bool:
         return self.bans.is_banned(peer, self._clock())
 
+    async def _open_directly(self, peer: PeerId, protocol: str, address: str) -> Stream:
+        """For relays: what goes through one must not go through another. libp2p prefers direct connections by itself."""
+        await self._reach.connect_directly(peer, address)
+        return await self._open(peer, protocol, (), 10.0)
+
     def _own_addresses(self) -> list[str]:
+        """Where peers may try us: those through relays come last, and are among the first few that peers keep."""
+        return self.relaying.with_circuits(self._direct_addresses())
+
+    def _direct_addresses(self) -> list[str]:
         bound = [str(address) for listener in self._swarm.listeners.values() for address in listener.get_addrs()]
         return without_wildcards(bound)
 
@@ -309,16 +336,19 @@ async def open_network(
     address_book: AddressBook,
     providers: ProviderRecords,
     clock: WallClock,
+    relay_limits: RelayLimits | None = None,
+    relays: Sequence[str] = (),
 ) -> AsyncIterator[Libp2pNetwork]:
     """A running network: listening, in the DHT, on the LAN, dialling `bootstrap` and old acquaintances in the background.
 
-    `host_key` is a 32-byte Ed25519 seed, `listen` multiaddrs without /p2p (port 0: any), `bootstrap` multiaddrs with it.
+    `host_key` is a 32-byte Ed25519 seed, `listen` multiaddrs without /p2p (port 0: any), `bootstrap` and `relays` multiaddrs with it.
+    With `relay_limits` it relays for others within them; at `relays` it asks for a place itself.
     UsageError for malformed addresses, NetworkError if an address cannot be listened on. Leaving closes everything within
     about two seconds.
     """
     for address in listen:
         check_address(address)
-    known = [split_address(address) for address in bootstrap]
+    known = [split_address(address) for address in [*bootstrap, *relays]]
     host = build_host(host_key)
     bans = Bans()
     failure: Exception | None = None  # raised last, so that no nursery wraps it into a group
@@ -328,7 +358,9 @@ async def open_network(
         return not closing.is_set() and not bans.is_banned(peer_id(peer), clock())
 
     async with run_host(host, admit), trio.open_nursery() as nursery:
-        network = Libp2pNetwork(host, nursery, network_name, address_book, providers, clock, bans)
+        network = Libp2pNetwork(
+            host, nursery, network_name, address_book, providers, clock, bans, relay_limits, known[len(bootstrap) :]
+        )
         try:
             failure = await listen_on(host, listen)
             if failure is None:

@@ -15,6 +15,7 @@ from libp2p.peer.id import ID
 from p2pnode.core.ids import PeerId
 from p2pnode.net.addresses import peer_id
 from p2pnode.net.identify import Introduction
+from p2pnode.net.relay.circuit import is_relayed
 from p2pnode.ports import Direction, PeerEvent, PeerView
 
 
@@ -96,6 +97,18 @@ class Peers:
 
     def is_connected(self, peer: PeerId) -> bool:
         return peer in self._known and bool(self.connections(peer))
+
+    def is_connected_directly(self, peer: PeerId) -> bool:
+        """Whether a connection goes through no relay."""
+        return any(not is_relayed(connection.muxed_conn) for connection in self.connections(peer))
+
+    def speaking(self, protocol: str) -> list[PeerId]:
+        """Introduced peers that named a protocol, sorted by id."""
+        return sorted(peer for peer, said in self._introductions.items() if protocol in said.protocols)
+
+    def dialled_address(self, peer: PeerId) -> str:
+        """The address by which we reached a peer, "" if it came to us."""
+        return self._dialled.get(peer, "")
 
     def introduction(self, peer: PeerId) -> Introduction | None:
         return self._introductions.get(peer)

@@ -13,7 +13,7 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError
 from p2pnode.net.addresses import to_id, usable
-from p2pnode.net.dial import dial
+from p2pnode.net.dial import Through, dial
 from p2pnode.net.peers import Peers
 from p2pnode.ports import AddressBook
 
@@ -31,13 +31,16 @@ class Reach:
         book: AddressBook,
         is_banned: Callable[[PeerId], bool],
         find_addresses: Callable[[PeerId], Awaitable[list[str]]],
+        through: Through,
     ) -> None:
         self._swarm = swarm
         self._peers = peers
         self._book = book
         self._is_banned = is_banned
         self._find_addresses = find_addresses
+        self._through = through
         self._dialling: dict[PeerId, trio.Event] = {}
+        self._dialling_directly: dict[PeerId, trio.Lock] = {}
 
     async def connect(self, peer: PeerId, hints: Sequence[str] = ()) -> None:
         """Return when connected. NetworkError says why not; with `hints` it is about those addresses."""
@@ -53,6 +56,25 @@ class Reach:
         finally:
             del self._dialling[peer]
             done.set()
+
+    async def connect_directly(self, peer: PeerId, address: str) -> None:
+        """Return when connected without a relay between; `address` may be "": then only what is there counts. NetworkError if not.
+
+        For relays: it waits for no other attempt, since such an attempt may be waiting for this one.
+        """
+        lock = self._dialling_directly.setdefault(peer, trio.Lock())
+        try:
+            async with lock:
+                if self._peers.is_connected_directly(peer):
+                    return
+                if self._is_banned(peer):
+                    raise NetworkError(f"{peer} is banned for a while")
+                if not address:
+                    raise NetworkError(f"there is no direct connection to {peer}")
+                await self._dial(peer, [address])
+        finally:
+            if not lock.statistics().tasks_waiting:
+                self._dialling_directly.pop(peer, None)
 
     async def _by_all_means(self, peer: PeerId, hints: list[str]) -> None:
         known = list(dict.fromkeys([*hints, *usable(await self._book.addresses(peer))]))
@@ -74,6 +96,6 @@ class Reach:
         return []
 
     async def _dial(self, peer: PeerId, addresses: list[str]) -> None:
-        address = await dial(self._swarm, to_id(peer), addresses)
+        address = await dial(self._swarm, to_id(peer), addresses, self._through)
         self._peers.dialled(peer, address)
         await self._book.remember(peer, [address], answered=True)

@@ -21,11 +21,31 @@ from p2pnode.net.addresses import (
 )
 
 PEER = PeerId("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5")
+RELAY = PeerId("12D3KooWPA6ax6t3jqTyGq73Zm1RmwppYqxaXzrtarfcTWGp5Wzx")
 
 
 def test_a_whole_address_is_split() -> None:
     assert split_address(f" /ip4/192.0.2.7/tcp/4001/p2p/{PEER}\n") == (PEER, "/ip4/192.0.2.7/tcp/4001")
     assert split_address(f"/dns4/example.org/tcp/4001/p2p/{PEER}/")[1] == "/dns4/example.org/tcp/4001"
+    through = f"/ip4/192.0.2.7/tcp/4001/p2p/{RELAY}/p2p-circuit"
+    assert split_address(f"{through}/p2p/{PEER}") == (PEER, through)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/p2p-circuit",
+        f"/p2p/{RELAY}/p2p-circuit",
+        "/ip4/192.0.2.7/tcp/4001/p2p-circuit",
+        "/ip4/192.0.2.7/tcp/4001/p2p/nobody/p2p-circuit",
+        f"/ip4/192.0.2.7/tcp/4001/p2p/{RELAY}/p2p-circuit/p2p/{RELAY}/p2p-circuit",
+        f"/ip4/192.0.2.7/udp/4001/quic-v1/p2p/{RELAY}/p2p-circuit",
+    ],
+)
+def test_not_every_address_through_a_relay_leads_somewhere(address: str) -> None:
+    with pytest.raises(UsageError):
+        split_address(f"{address}/p2p/{PEER}")
+    assert usable([f"{address}/p2p/{PEER}"]) == []
 
 
 @given(st.text())
@@ -50,7 +70,7 @@ def test_what_cannot_be_dialled_is_dropped() -> None:
         "/ip4/192.0.2.7/tcp/4001",
         f"/ip4/192.0.2.7/tcp/4001/p2p/{PEER}",
         "/ip4/192.0.2.7/udp/4001/quic-v1",
-        f"/ip4/192.0.2.7/tcp/4001/p2p/{PEER}/p2p-circuit",
+        f"/ip4/192.0.2.9/tcp/4001/p2p/{RELAY}/p2p-circuit/p2p/{PEER}",
         "/ip4/0.0.0.0/tcp/4001",
         "/ip6/::/tcp/4001",
         "/ip4/192.0.2.7/tcp/0",
@@ -60,7 +80,9 @@ def test_what_cannot_be_dialled_is_dropped() -> None:
         "",
         "/" * 10_000,
     ]
-    assert usable(claimed) == ["/ip4/192.0.2.7/tcp/4001", "/ip6/2001:db8::1/tcp/4001"]
+    through = f"/ip4/192.0.2.9/tcp/4001/p2p/{RELAY}/p2p-circuit"
+    assert usable(claimed) == ["/ip4/192.0.2.7/tcp/4001", through, "/ip6/2001:db8::1/tcp/4001"]
+    assert usable([through]) == [through] and not is_near(f"/ip4/127.0.0.1/tcp/1/p2p/{RELAY}/p2p-circuit")
     assert len(usable(f"/ip4/192.0.2.7/tcp/{port}" for port in range(1, 1000))) == MAX_PEER_ADDRESSES
 
 

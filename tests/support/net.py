@@ -10,6 +10,7 @@ import trio
 
 from p2pnode.core.ids import PeerId
 from p2pnode.net.network import Libp2pNetwork, open_network
+from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Network, Stream
 from p2pnode.store.addresses import PeerAddresses
 from p2pnode.store.memory import InlineEngine
@@ -31,7 +32,14 @@ class NodeNet:
         self.book = PeerAddresses(InlineEngine(), time.time)
         self.records = ProviderTable(InlineEngine())
 
-    def open(self, *, bootstrap: Sequence[str] = (), lan: bool = False) -> AbstractAsyncContextManager[Libp2pNetwork]:
+    def open(
+        self,
+        *,
+        bootstrap: Sequence[str] = (),
+        lan: bool = False,
+        relay_limits: RelayLimits | None = None,
+        relays: Sequence[str] = (),
+    ) -> AbstractAsyncContextManager[Libp2pNetwork]:
         return open_network(
             host_key=self.seed,
             listen=self.listen,
@@ -41,6 +49,8 @@ class NodeNet:
             address_book=self.book,
             providers=self.records,
             clock=time.time,
+            relay_limits=relay_limits,
+            relays=relays,
         )
 
 

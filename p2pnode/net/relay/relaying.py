@@ -1,0 +1,118 @@
+"""Everything that one node has to do with relays, joined for `net.network`: serving as one, holding places, calling through others.
+
+A node asks for places at the relays that its settings name, and, as long as nobody from the open internet reached it by himself,
+at connected peers that serve as relays. A relay holds no places itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from libp2p.peer.id import ID
+
+from p2pnode.core.ids import PeerId
+from p2pnode.net.addresses import MAX_PEER_ADDRESSES, is_near_ip
+from p2pnode.net.peers import Peers
+from p2pnode.net.relay.circuit import host_of_connection, is_relayed
+from p2pnode.net.relay.client import RelayClient
+from p2pnode.net.relay.hop import Hop
+from p2pnode.net.relay.messages import HOP_PROTOCOL, STOP_PROTOCOL
+from p2pnode.net.relay.places import RelayLimits
+from p2pnode.net.relay.reservations import Reservations
+from p2pnode.net.relay.stop import CALLS_PER_RELAY, Stop
+from p2pnode.ports import Stream, WallClock
+
+HOP_STREAMS_PER_PEER = 10
+"""Circuits that one peer opens, a request beside them, and one that just ended."""
+
+OpenDirect = Callable[[PeerId, str, str], Awaitable[Stream]]
+"""A stream of a protocol on a direct connection; the address, "" for none, is dialled if there is no such connection."""
+
+
+class Relaying:
+    """One node's relaying. `limits` None: it serves nobody. `relays` are those that the settings name, with where they are."""
+
+    def __init__(
+        self,
+        swarm: Any,
+        peers: Peers,
+        own: PeerId,
+        open_direct: OpenDirect,
+        direct_addresses: Callable[[], Sequence[str]],
+        clock: WallClock,
+        *,
+        limits: RelayLimits | None = None,
+        relays: Sequence[tuple[PeerId, str]] = (),
+    ) -> None:
+        self._swarm = swarm
+        self._peers = peers
+        self._relays = list(relays)
+        self._was_reached = False
+        self._client = RelayClient(swarm, own, lambda relay, address: open_direct(relay, HOP_PROTOCOL, address))
+        self.on_changed: list[Callable[[], None]] = []
+        self._reservations = Reservations(self._candidates, self._client.reserve, self._tell_changed, clock)
+        self._stop = Stop(swarm, self._expects)
+        self.hop: Hop | None = None
+        if limits is not None:
+            self.hop = Hop(limits, lambda peer, protocol: open_direct(peer, protocol, ""), direct_addresses, clock)
+            peers.on_gone.append(self.hop.gone)
+        peers.on_gone.append(self._reservations.gone)
+
+    def serve(self, serve: Callable[..., None]) -> None:
+        """Answer the protocols of relays. `serve` is that of `ports.Network`."""
+        serve(STOP_PROTOCOL, self._stop.serve, streams_per_peer=CALLS_PER_RELAY)
+        if self.hop is not None:
+            serve(HOP_PROTOCOL, self.hop.serve, streams_per_peer=HOP_STREAMS_PER_PEER)
+
+    def with_circuits(self, direct: list[str]) -> list[str]:
+        """Our direct addresses, so many that those through relays are among the first MAX_PEER_ADDRESSES, then these."""
+        circuits = self._reservations.addresses
+        return [*direct[: MAX_PEER_ADDRESSES - len(circuits)], *circuits] if circuits else direct
+
+    @property
+    def relays(self) -> list[PeerId]:
+        """Where we hold a place."""
+        return self._reservations.relays
+
+    async def run(self) -> None:
+        """Keep our places; for ever."""
+        await self._reservations.run()
+
+    async def connect(self, target: ID, address: str) -> None:
+        """Call a peer by a circuit address. NetworkError says why it does not work."""
+        await self._client.connect(target, address)
+
+    def is_direct(self, connection: Any) -> bool:
+        """Whether a connection of the swarm goes through no relay."""
+        return not is_relayed(connection.muxed_conn)
+
+    def _tell_changed(self) -> None:
+        for callback in self.on_changed:
+            callback()
+
+    def _expects(self, relay: PeerId) -> bool:
+        return relay in self._reservations.relays
+
+    def _candidates(self) -> list[tuple[PeerId, str]]:
+        if self.hop is not None:
+            return []
+        found = list(self._relays)
+        if not self._reached():
+            found += [
+                (peer, self._peers.dialled_address(peer))
+                for peer in self._peers.speaking(HOP_PROTOCOL)
+                if any(self.is_direct(connection) for connection in self._peers.connections(peer))
+            ]
+        return found
+
+    def _reached(self) -> bool:
+        """Whether anybody from the open internet came to us directly since we run."""
+        self._was_reached = self._was_reached or any(
+            connection.direction.name == "INBOUND"
+            and self.is_direct(connection)
+            and (host := host_of_connection(connection.muxed_conn))
+            and not is_near_ip(host)
+            for connection in self._swarm.get_connections()
+        )
+        return self._was_reached

@@ -105,12 +105,12 @@ def beyond_caps(
 
 
 def adopted_among(records: Sequence[Record], view: CircleView) -> frozenset[RecordId]:
-    """Which of these a tally adopted: proposals of adopted questions, and the manifests that those list."""
+    """Which of these a tally adopted: proposals of adopted questions, the manifests that those list, charters and seals that bind."""
     ids = {record.id for record in records}
-    adopted: set[RecordId] = set()
+    adopted: set[RecordId] = ids & view.binding
     for asked in view.questions():
         part = {proposal.id for proposal in asked.proposals} | {RecordId(asked.question.base)}
-        if part & ids and view.decide(asked.question.id).state == "adopted":
+        if part & ids and view.decide(asked.question.id).is_adopted:
             adopted |= part & ids
     return frozenset(adopted)
 

@@ -206,20 +206,50 @@ def genesis(
 
     `salt` is 32 random bytes and `key` the pseudonym derived from it. UsageError when a rule is broken.
     """
+    chosen = tuple(sorted(set(stewards) or {key.public}))
+    fields = _charter_fields(
+        name, purpose, chosen, f, k, classes, vouch_days, {"languages": tuple(languages), "licences": tuple(licences)}
+    )
+    record = make(key, CHARTER, circle=NO_CIRCLE, target=NO_CIRCLE, seq=seq, created=created, salt=salt, charter=fields)
+    return _checked(record)
+
+
+def follow(key: KeyPair, base: Charter, new: Charter, *, seq: int, created: int) -> Record:
+    """A charter that is to take the place of `base` once it is adopted; signed by one of base's stewards. UsageError if a rule is broken.
+
+    Of `new` only the rules are read: what makes the circle this one (salt, parent, cut) stays as it is.
+    """
+    if key.public not in base.stewards:
+        raise UsageError("only a steward writes a charter", hint="ask one of the stewards to propose it")
+    kept: dict[str, Value] = {"languages": new.languages, "licences": new.licences}
+    kept |= {} if base.parent is None or base.cut is None else {"parent": base.parent, "cut": base.cut}
+    kept |= {} if new.recovery is None else {"recovery": new.recovery}
+    fields = _charter_fields(new.name, new.purpose, new.stewards, new.f, new.k, new.classes, new.vouch_days, kept)
+    circle = base.circle
+    place = {"circle": circle, "target": circle, "seq": seq, "created": created}
+    return _checked(make(key, CHARTER, **place, base=base.id, salt=base.salt, charter=fields))  # type: ignore[arg-type]
+
+
+def _charter_fields(
+    name: str,
+    purpose: str,
+    stewards: tuple[PublicKey, ...],
+    f: int,
+    k: int,
+    classes: Mapping[str, Class],
+    vouch_days: int,
+    optional: Mapping[str, Value],
+) -> dict[str, Value]:
     fields: dict[str, Value] = {
         "name": name,
         "purpose": purpose,
-        "stewards": tuple(sorted(set(stewards) or {key.public})),
+        "stewards": tuple(sorted(stewards)),
         "f": f,
         "k": k,
-        "classes": {name: class_fields(rule) for name, rule in classes.items()},
+        "classes": {class_: class_fields(rule) for class_, rule in classes.items()},
         "vouch_days": vouch_days,
     }
-    for field, values in (("languages", tuple(languages)), ("licences", tuple(licences))):
-        if values:
-            fields[field] = values
-    record = make(key, CHARTER, circle=NO_CIRCLE, target=NO_CIRCLE, seq=seq, created=created, salt=salt, charter=fields)
-    return _checked(record)
+    return fields | {field: value for field, value in optional.items() if value}
 
 
 def class_fields(rule: Class) -> dict[str, Value]:

@@ -1,15 +1,17 @@
 """One question as it stands today: who asked, which ballots stand, what the tally says, and what is still needed.
 
 A value without behaviour that costs anything; made by `core.verdict`, read by `core.explain`, the services and the screens.
-A question is *adopted* as long as the rule holds; else *withdrawn* when everybody who asked took it back; else *open*. This is
-live: more ballots or vouches may flip it, and a withdrawal that came too late counts as soon as the question is no longer adopted.
+A question is *adopted* as long as the rule holds, and for good once its seals settled it; else *stale* when what it builds on is no longer
+the last word; else *withdrawn* when everybody who asked took it back; else *open*. This is live: more ballots or vouches may
+flip it, and a withdrawal that came too late counts as soon as the question is no longer adopted.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from p2pnode.core.ids import PublicKey
 from p2pnode.core.proposals import Question
@@ -17,7 +19,10 @@ from p2pnode.core.records import ABSTAIN, APPROVE, REJECT
 from p2pnode.core.standing import VOID, Asked, Ballot
 from p2pnode.core.tally import Tally
 
-State = Literal["open", "adopted", "withdrawn"]
+State = Literal["open", "adopted", "withdrawn", "stale", "lifted"]
+Fate = Literal["open", "effective", "idle", "superseded", "stale", "lifted"]
+"""Beyond the tally: it has its effect today; or it is adopted and idle (it waits for seals, or for what it builds on), superseded by a
+later adopted one, or lifted by an appeal; or, adopted or not, stale: what it builds on is no longer the last word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +37,31 @@ class Cast:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealing:
+    """Of a question whose class is sealed: stewards who sealed it, sorted, and how many it takes."""
+
+    by: tuple[PublicKey, ...]
+    needed: int
+
+    @property
+    def missing(self) -> int:
+        """Seals that are still needed."""
+        return max(0, self.needed - len(self.by))
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """`ballots` are all that stand on the question, sorted by key; `of_members` those whose key is a member today."""
+    """`ballots` are all that stand on the question, sorted by key; `of_members` those whose key is a member today.
+
+    `fate` is "open" as long as nothing is to be said beyond the tally.
+    """
 
     asked: Asked
     ballots: tuple[Ballot, ...]
     of_members: tuple[Ballot, ...]
     tally: Tally
+    fate: Fate = "open"
+    sealing: Sealing | None = None
 
     @property
     def question(self) -> Question:
@@ -47,10 +70,22 @@ class Decision:
 
     @property
     def state(self) -> State:
-        """Open, adopted or withdrawn, as of today."""
-        if self.tally.outcome == "adopted":
+        """Open, adopted, stale, lifted or withdrawn, as of today."""
+        if self.fate == "stale" or self.fate == "lifted":
+            return self.fate
+        if self.is_adopted:
             return "adopted"
         return "withdrawn" if self.asked.is_withdrawn else "open"
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether the tally adopts it or its seals settled it, whatever became of it afterwards: it belongs to the circle's history."""
+        return self.effective or self.tally.outcome == "adopted"
+
+    @property
+    def effective(self) -> bool:
+        """Whether it has the effect that it asks for, today."""
+        return self.fate == "effective"
 
     @property
     def approve(self) -> int:
@@ -82,10 +117,8 @@ class Decision:
     def needs(self) -> str:
         """What is missing until it is adopted, in words."""
         rule, worst = self.tally.rule, self.tally.worst
-        if self.state == "adopted":
-            return "nothing: it is adopted"
-        if self.state == "withdrawn":
-            return "nothing: whoever proposed it took it back"
+        if self.state in _NOTHING_MORE:
+            return self._needs_to_have_effect if self.state == "adopted" else _NOTHING_MORE[self.state]
         if rule is None:
             return "a charter that names this class of decision"
         if self.tally.outcome == "pending":
@@ -96,3 +129,21 @@ class Decision:
         if rule.supermajority:
             missing = max(missing, *(2 * len(one.reject) - len(one.approve) for one in self.tally.sets))
         return f"{missing} more approving {'ballot that counts' if missing == 1 else 'ballots that count'}"
+
+    @property
+    def _needs_to_have_effect(self) -> str:
+        if self.fate == "superseded":
+            return "nothing: it is adopted, and a later adopted one has taken its place"
+        if self.fate == "idle" and self.sealing is not None and self.sealing.missing:
+            return f"seals of stewards after the cooldown: {self.sealing.missing} more"
+        if self.fate == "idle":
+            return "nothing more: it is adopted, and takes effect once what it builds on does"
+        return "nothing: it is adopted"
+
+
+_NOTHING_MORE: Final[Mapping[str, str]] = {
+    "adopted": "nothing: it is adopted",
+    "stale": "a new proposal: what this one builds on has changed since",
+    "lifted": "nothing: it was adopted, and an appeal lifted it",
+    "withdrawn": "nothing: whoever proposed it took it back",
+}

@@ -17,6 +17,7 @@ from typing import Any
 
 from p2pnode.core.charter import Charter
 from p2pnode.core.decision import Decision
+from p2pnode.core.electorate import Electorate
 from p2pnode.core.flow import is_capacity
 from p2pnode.core.ids import (
     CIRCLE_PREFIX,
@@ -51,8 +52,13 @@ def head(charter: Charter, day: int) -> dict[str, Any]:
         "v": VERSION,
         "circle": id_text(CIRCLE_PREFIX, charter.circle),
         "charter": id_text(RECORD_PREFIX, charter.id),
-        "day": (date(1970, 1, 1) + timedelta(days=day)).isoformat(),
+        "day": day_text(day),
     }
+
+
+def day_text(day: int) -> str:
+    """A UTC day counted from 1970, as YYYY-MM-DD."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def work(work: WorkId, verdict: str, complaints: Iterable[str], decisions: Iterable[Decision]) -> dict[str, Any]:
@@ -76,14 +82,15 @@ def work(work: WorkId, verdict: str, complaints: Iterable[str], decisions: Itera
     }
 
 
-def question(charter: Charter, members: Membership, day: int, decision: Decision, counter: Counter) -> dict[str, Any]:
-    """Everything about one question."""
-    tally = decision.tally
+def question(electorate: Electorate, day: int, decision: Decision) -> dict[str, Any]:
+    """Everything about one question; `electorate` are those who decide on it."""
+    tally, charter = decision.tally, electorate.charter
     told = head(charter, day) | _asked(charter, decision)
     told |= {
         "state": decision.state,
         "outcome": tally.outcome,
-        "electorate": _electorate(charter, members),
+        "effective": decision.effective,
+        "electorate": _electorate(charter, electorate.membership),
         "cast": asdict(decision.cast),
         "ballots": _ballots(charter, decision),
     }
@@ -91,8 +98,11 @@ def question(charter: Charter, members: Membership, day: int, decision: Decision
         told["ballots_omitted"] = len(decision.ballots) - LISTED_BALLOTS
     if tally.rule is not None:
         told["rule"] = asdict(tally.rule) | {"k": charter.k, "f": charter.f, "margin_over": tally.rule.b * charter.k}
+    if decision.sealing is not None:
+        by = [id_text(KEY_PREFIX, key) for key in decision.sealing.by]
+        told["seals"] = {"by": by, "needed": decision.sealing.needed}
     if tally.worst is not None:
-        told |= _result(charter, decision, counter)
+        told |= _result(charter, decision, electorate.counter)
     return told
 
 

@@ -7,8 +7,9 @@ Called by publishing, search, the catalogue and the screens.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 from p2pnode.core.cid import MAX_CID_BYTES, Cid
 from p2pnode.core.fields import Fields, array, digest, integer, mapping, octets, optional_text, text, texts
@@ -96,19 +97,34 @@ class Manifest:
             author=record.author,
             circle=record.circle,
             created=record.created,
-            title=text(work, "title", least=1, most=MAX_TITLE_CHARACTERS),
-            kind=optional_text(work, "kind", most=MAX_KIND_CHARACTERS),
-            summary=optional_text(work, "summary", most=MAX_SUMMARY_CHARACTERS),
-            creators=tuple(_creator(item) for item in array(work, "creators", most=MAX_CREATORS)),
-            licence=optional_text(work, "licence", most=MAX_LICENCE_CHARACTERS),
-            language=optional_text(work, "language", most=MAX_LANGUAGE_CHARACTERS),
-            tags=texts(work, "tags", most=MAX_TAGS, most_characters=MAX_TAG_CHARACTERS),
-            identifiers=tuple(_identifier(item) for item in array(work, "identifiers", most=MAX_IDENTIFIERS)),
-            sources=texts(work, "sources", most=MAX_SOURCES, most_characters=MAX_SOURCE_CHARACTERS),
-            root=Cid.from_bytes(octets(work, "root", most=MAX_CID_BYTES)),
-            bytes=integer(work, "bytes"),
-            files=integer(work, "files"),
+            **{name: reader(work) for name, reader in _READERS.items()},
         )
+
+
+_READERS: Final[Mapping[str, Callable[[Fields], Any]]] = {
+    "title": lambda work: text(work, "title", least=1, most=MAX_TITLE_CHARACTERS),
+    "kind": lambda work: optional_text(work, "kind", most=MAX_KIND_CHARACTERS),
+    "summary": lambda work: optional_text(work, "summary", most=MAX_SUMMARY_CHARACTERS),
+    "creators": lambda work: tuple(_creator(item) for item in array(work, "creators", most=MAX_CREATORS)),
+    "licence": lambda work: optional_text(work, "licence", most=MAX_LICENCE_CHARACTERS),
+    "language": lambda work: optional_text(work, "language", most=MAX_LANGUAGE_CHARACTERS),
+    "tags": lambda work: texts(work, "tags", most=MAX_TAGS, most_characters=MAX_TAG_CHARACTERS),
+    "identifiers": lambda work: tuple(_identifier(item) for item in array(work, "identifiers", most=MAX_IDENTIFIERS)),
+    "sources": lambda work: texts(work, "sources", most=MAX_SOURCES, most_characters=MAX_SOURCE_CHARACTERS),
+    "root": lambda work: Cid.from_bytes(octets(work, "root", most=MAX_CID_BYTES)),
+    "bytes": lambda work: integer(work, "bytes"),
+    "files": lambda work: integer(work, "files"),
+}
+"""How each field of a `work` map is read, by its name; the names are those of Manifest."""
+
+
+def check_fields(work: Fields) -> None:
+    """Check some fields of a `work` map, as an edit's patch carries them. DecodeError names one that is wrong, or no manifest's."""
+    for name in work:
+        reader = _READERS.get(name)
+        if reader is None:
+            raise DecodeError(f"a manifest has no field {name[:MAX_KIND_CHARACTERS]!r}")
+        reader(work)
 
 
 def _creator(item: Value) -> Creator:

@@ -5,13 +5,13 @@ number. Vouches for oneself are ignored. Of one key's active vouches the 50 with
 key that active vouches reach from a steward; hop counts are shown and limit invitations, and never touch the tally: with
 a hop limit there, one bad member could activate six honest vouches and gain more than its own weight.
 
-Expulsion is a sealed decision, and seals are not applied in this version: nobody is expelled yet. Called by `core.verdict`.
+An expelled key is passed over, and with it whoever only its vouches reached. Who is expelled is `core.rules`' question.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from p2pnode.core.ids import PublicKey, RecordId
@@ -37,12 +37,22 @@ class Membership:
     vouchers: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, stewards: Sequence[PublicKey], vouches: Mapping[PublicKey, Iterable[PublicKey]]) -> Membership:
-        """What `vouches` (author -> keys vouched for, active ones) reach from the stewards."""
-        hops = _hops(stewards, vouches)
+    def of(
+        cls,
+        stewards: Sequence[PublicKey],
+        vouches: Mapping[PublicKey, Iterable[PublicKey]],
+        expelled: Collection[PublicKey] = (),
+    ) -> Membership:
+        """What `vouches` (author -> keys vouched for, active ones) reach from the stewards without passing an expelled key.
+
+        Stewards cannot be expelled: the charter is what names them, and a change of it what removes them.
+        """
+        hops = _hops(stewards, vouches, set(expelled).difference(stewards))
         keys = tuple(sorted(hops))
         index = {key: number for number, key in enumerate(keys)}
-        onward = [tuple(sorted({index[to] for to in vouches.get(key, ()) if to != key})) for key in keys]
+        onward = [
+            tuple(sorted({index[to] for to in vouches.get(key, ()) if to != key and to in index})) for key in keys
+        ]
         backward: list[list[int]] = [[] for _ in keys]
         for number, targets in enumerate(onward):
             for target in targets:
@@ -67,12 +77,16 @@ def active_vouches(standing: Iterable[Record], *, vouch_days: int, day: int) -> 
     return {author: tuple(key for _, key in sorted(given)[:ACTIVE_VOUCHES]) for author, given in chosen.items()}
 
 
-def _hops(stewards: Sequence[PublicKey], vouches: Mapping[PublicKey, Iterable[PublicKey]]) -> dict[PublicKey, int]:
+def _hops(
+    stewards: Sequence[PublicKey],
+    vouches: Mapping[PublicKey, Iterable[PublicKey]],
+    expelled: Collection[PublicKey],
+) -> dict[PublicKey, int]:
     hops = dict.fromkeys(stewards, 0)
     queue = list(stewards)
     for key in queue:
         for target in vouches.get(key, ()):
-            if target not in hops:
+            if target not in hops and target not in expelled:
                 hops[target] = hops[key] + 1
                 queue.append(target)
     return hops

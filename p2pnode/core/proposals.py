@@ -11,13 +11,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from p2pnode.core.fields import digest, mapping, octets, text
-from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId, WorkId
+from p2pnode.core.ids import ID_BYTES, CircleId, PublicKey, QuestionId, RecordId, WorkId
 from p2pnode.core.keys import KeyPair
-from p2pnode.core.record import BALLOT, PROPOSAL, VOUCH, WITHDRAW, Record, Value
+from p2pnode.core.record import BALLOT, PROPOSAL, SEAL, VOUCH, WITHDRAW, Record, Value
 from p2pnode.core.records import CHOICES, make, normalised, question_id
 from p2pnode.errors import DecodeError, UsageError
 
-LIST, FLAG = "list", "flag"
+LIST, EDIT, FLAG, TAKEDOWN, APPEAL = "list", "edit", "flag", "takedown", "appeal"
+EXPEL, READMIT, STEWARDS, CHARTER_CHANGE = "expel", "readmit", "stewards", "charter"
+WORK_CLASSES = (LIST, EDIT, FLAG, TAKEDOWN, APPEAL)
+"""Decisions about a work, which is their subject."""
+PERSON_CLASSES = (EXPEL, READMIT)
+"""Decisions about a person: the subject is a key."""
+RULE_CLASSES = (STEWARDS, CHARTER_CHANGE)
+"""Decisions about the rules themselves: `base` is the charter they change, the patch names the one that follows it."""
+SEALED_CLASSES = PERSON_CLASSES + RULE_CLASSES
+"""What a charter may ask seals for; everywhere else they would mean nothing."""
 MAX_REASON_CHARACTERS = 400
 """Of a ballot or a proposal: in the widest script it still fits a ballot of 2 KiB."""
 
@@ -69,7 +78,14 @@ class Question:
     @property
     def work(self) -> WorkId | None:
         """The work that it is about, for the classes that are about a work."""
-        return WorkId(self.subject) if self.class_ in ("list", "edit", "flag", "takedown", "appeal") else None
+        return WorkId(self.subject) if self.class_ in WORK_CLASSES else None
+
+    @property
+    def charter(self) -> RecordId | None:
+        """The charter that a change of rules puts in the place of its base, if the patch names one."""
+        value = self.patch.get("charter")
+        named = self.class_ in RULE_CLASSES and isinstance(value, bytes) and len(value) == ID_BYTES
+        return RecordId(value) if named and isinstance(value, bytes) else None
 
     @property
     def complaint(self) -> str | None:
@@ -116,6 +132,11 @@ def withdraw(key: KeyPair, *, circle: CircleId, proposal: RecordId, seq: int, cr
 def vouch(key: KeyPair, *, circle: CircleId, whom: PublicKey, give: bool, seq: int, created: int) -> Record:
     """A signed vouch, or its revocation."""
     return make(key, VOUCH, circle=circle, target=whom, seq=seq, created=created, choice=int(give))
+
+
+def seal(key: KeyPair, *, circle: CircleId, question: QuestionId, upon: RecordId, seq: int, created: int) -> Record:
+    """A steward's seal on a question, upon the charter by which it was adopted."""
+    return make(key, SEAL, circle=circle, target=question, seq=seq, created=created, base=upon)
 
 
 def _reason(reason: str) -> str:

@@ -12,9 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from p2pnode.core.charter import Charter
 from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
 from p2pnode.core.proposals import Question
-from p2pnode.core.record import BALLOT, PROPOSAL, VOUCH, WITHDRAW, Record
+from p2pnode.core.record import BALLOT, CHARTER, PROPOSAL, SEAL, VOUCH, WITHDRAW, Record
 from p2pnode.core.registers import effective, register_of
 from p2pnode.core.understanding import is_understood
 
@@ -49,11 +50,16 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands in one circle on one day. Ballots are sorted by key; a ballot may be on a question nobody has asked (yet)."""
+    """What stands in one circle on one day. Ballots are sorted by key; a ballot may be on a question nobody has asked (yet).
+
+    `charters` are the later ones that are well formed, in force or not, with who signed each; `seals` come unjudged.
+    """
 
     vouches: tuple[Record, ...]
     ballots: Mapping[QuestionId, tuple[Ballot, ...]]
     questions: Mapping[QuestionId, Asked]
+    charters: Mapping[RecordId, tuple[PublicKey, Charter]]
+    seals: tuple[Record, ...]
 
     @classmethod
     def of(cls, records: Iterable[Record], circle: CircleId, day: int) -> Standing:
@@ -66,6 +72,8 @@ class Standing:
             vouches=tuple(_vouches(kinds[VOUCH].values())),
             ballots=_ballots(kinds[BALLOT].values()),
             questions=_questions(kinds[PROPOSAL].values(), kinds[WITHDRAW].values()),
+            charters={one.id: (one.author, Charter.of(one)) for one in kinds[CHARTER].values() if is_understood(one)},
+            seals=tuple(one for one in kinds[SEAL].values() if is_understood(one)),
         )
 
 

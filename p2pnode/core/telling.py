@@ -44,7 +44,11 @@ _WHY_NOT = {
     "abstain": "of members who abstain; that changes nothing",
     "not_a_member": "of keys that no chain of vouches from a steward reaches today",
 }
-SEALED_CLASSES = ("expel", "readmit", "stewards", "charter")
+_STATES = {
+    "withdrawn": "Whoever proposed it took it back.",
+    "stale": "What it builds on has changed since, so no ballot on it can have an effect: propose it anew.",
+    "lifted": "It was adopted, and an appeal lifted it.",
+}
 
 
 def text(told: Told) -> list[str]:
@@ -69,8 +73,8 @@ def _question(told: Told) -> list[str]:
     lines = [
         f"The question: {_ASKS.get(str(told['class']), 'one of class ' + str(told['class']))}. {_OUTCOMES[told['outcome']]}"
     ]
-    if told["state"] == "withdrawn":
-        lines.append("Whoever proposed it took it back.")
+    if told["state"] in _STATES:
+        lines.append(_STATES[told["state"]])
     if "rule" not in told:
         return [*lines, "The charter names no rule for this class of question, so it cannot be adopted."]
     lines.append(_rule(told["rule"]))
@@ -80,11 +84,29 @@ def _question(told: Told) -> list[str]:
         lines.append(
             "No steward can be recalled under this charter, because f is 0 and no set of stewards may judge one of its own."
         )
-    if told["class"] in SEALED_CLASSES:
-        lines.append(
-            "This version of the program counts such decisions and shows them; it does not put them into force yet."
-        )
-    return lines
+    return [*lines, *_seals(told), *_lapsed(told)]
+
+
+def _seals(told: Told) -> list[str]:
+    if "seals" not in told:
+        return []
+    by, needed = len(told["seals"]["by"]), told["seals"]["needed"]
+    if told["effective"]:
+        return [f"It is in force: {_many(by, 'steward')} sealed it, and {needed} had to."]
+    days = told["rule"]["cooldown_s"] // 86_400
+    return [
+        f"To take effect it needs the seals of {_many(needed, 'steward')}; {by} sealed it so far."
+        f" A steward's node seals what it saw adopted for {_many(days, 'day')} without a break."
+    ]
+
+
+def _lapsed(told: Told) -> list[str]:
+    if "lapsed_since" not in told:
+        return []
+    return [
+        f"It held until vouches ran out: lapsed since {told['lapsed_since']}. Members who vouch again bring it back;"
+        " what was pinned for it stays pinned."
+    ]
 
 
 def _rule(rule: Told) -> str:

@@ -1,82 +1,71 @@
 """One circle on one day, ready to be asked: members, questions, decisions, verdicts on works, explanations.
 
-A pure function of the charter, the records and the day: two nodes with the same three say the same, byte for byte. Everything
+A pure function of the first charter, the records and the day: two nodes with the same three say the same, byte for byte. Everything
 is computed at the first call that needs it and kept. Called by `services` in a worker thread, one call at a time.
-
-The verdict on a work, first match wins: *taken_down* if a takedown of it is adopted; *disputed* if a complaint (flag) is; *listed* if
-a list question is; *rejected* if list questions were asked, at least one is rejected and none is still undecided; else *new*. Of
-several questions that decide alike the one with the smallest id is named. A list question names in `base` the manifest that
-was approved, so that a later revision is not listed by the ballots on an earlier one.
-
-Not in this version: later charters, expulsions and recalls are tallied and shown, but take effect only with seals, which are not
-applied yet: the genesis charter is in force. Edits and appeals are tallied, and change no verdict yet.
+What charter is in force and who is expelled is `core.rules`' part, what became of a work `core.work_verdict`'s.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
-from p2pnode.core import explain
+from p2pnode.core import explain, work_verdict
 from p2pnode.core.charter import Charter
-from p2pnode.core.decision import Decision
+from p2pnode.core.decision import Decision, Fate, Sealing
+from p2pnode.core.electorate import Electorate
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId, WorkId
-from p2pnode.core.membership import Membership, active_vouches
-from p2pnode.core.proposals import COMPLAINTS, Question
+from p2pnode.core.lapse import lapse_day
+from p2pnode.core.membership import Membership
+from p2pnode.core.proposals import SEALED_CLASSES, Question
 from p2pnode.core.record import Record
+from p2pnode.core.rules import Rules, in_force
 from p2pnode.core.standing import Asked, Ballot, Standing
-from p2pnode.core.tally import Counter
+from p2pnode.core.tally import Tally
+from p2pnode.core.work_verdict import Outlook, Verdict, WorkVerdict
 from p2pnode.errors import NotFoundError
 
-Verdict = Literal["new", "listed", "rejected", "disputed", "taken_down"]
-UNKNOWN_COMPLAINT = "unknown"
-LIST_CLASS, FLAG_CLASS, TAKEDOWN_CLASS = "list", "flag", "takedown"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkVerdict:
-    """What a circle says about a work. `question` decided it, or (new) is open; None: nobody asked. `approve` and `reject` are that
-    question's ballots that count. `manifest` is the record that was listed; `complaints` the complaint classes of adopted flags, sorted.
-    """
-
-    verdict: Verdict
-    approve: int
-    reject: int
-    question: QuestionId | None
-    manifest: RecordId | None = None
-    complaints: tuple[str, ...] = ()
+__all__ = ["CircleView", "Verdict", "WorkVerdict"]
 
 
 class CircleView:
     """`records` are one circle's, in any order, repeated or not; `day` is the UTC day counted from 1970.
 
-    `previous` may be any earlier view of the same circle: where members, vouches and ballots are as they were, its tallies are taken
-    over instead of counted again. It changes nothing but the time that takes, and is not kept.
+    `genesis` is the circle's first charter; the one in force is `charter`. `previous` may be any earlier view of the same circle: where
+    members, vouches and ballots are as they were, its tallies are taken over instead of counted again. It changes nothing but the time
+    that takes, and is not kept.
     """
 
     def __init__(
-        self, charter: Charter, records: Iterable[Record], day: int, *, previous: CircleView | None = None
+        self, genesis: Charter, records: Iterable[Record], day: int, *, previous: CircleView | None = None
     ) -> None:
-        self.charter = charter
+        self.genesis = genesis
         self.day = day
-        self._standing = Standing.of(records, charter.circle, day)
+        self._standing = Standing.of(records, genesis.circle, day)
         self._decisions: dict[QuestionId, Decision] = {}
-        self._known: dict[QuestionId, Decision] = {}
-        if previous is not None and previous.charter == charter and previous.membership == self.membership:
-            self.membership = previous.membership
-            self.counter = previous.counter
-            self._known = {**previous._known, **previous._decisions}
+        self._outlooks: dict[WorkId, Outlook] = {}
+        known = [previous.rules.hearing, previous.rules.assembly] if previous is not None else []
+        self.rules: Rules = in_force(genesis, self._standing, day, known)
+
+    @property
+    def charter(self) -> Charter:
+        """The charter in force."""
+        return self.rules.charter
+
+    @cached_property
+    def binding(self) -> frozenset[RecordId]:
+        """Records on which rules and memberships rest: the charters that were put in force, and the seals that settled something."""
+        charters = {step.charter.id for step in self.rules.steps}
+        return frozenset(charters | {seal.id for seal in self._standing.seals if seal.target in self.rules.settled})
 
     # ------------------------------------------------------------ members
 
-    @cached_property
+    @property
     def membership(self) -> Membership:
         """The members as numbered keys, and the vouches between them."""
-        vouches = active_vouches(self._standing.vouches, vouch_days=self.charter.vouch_days, day=self.day)
-        return Membership.of(self.charter.stewards, vouches)
+        return self.rules.assembly.membership
 
     @property
     def members(self) -> tuple[PublicKey, ...]:
@@ -84,11 +73,11 @@ class CircleView:
         return self.membership.keys
 
     def is_member(self, key: PublicKey) -> bool:
-        """Whether active vouches reach that key from a steward."""
+        """Whether active vouches reach that key from a steward, and it is not expelled."""
         return key in self.membership.index
 
     def is_steward(self, key: PublicKey) -> bool:
-        """Whether the charter names that key."""
+        """Whether the charter in force names that key."""
         return key in self.charter.stewards
 
     def hops(self, key: PublicKey) -> int | None:
@@ -124,18 +113,40 @@ class CircleView:
             asked = self._standing.questions.get(id)
             if asked is None:
                 raise NotFoundError("no proposal of this question is held in this circle")
-            ballots = self.ballots(id)
-            of_members = tuple(ballot for ballot in ballots if self.is_member(ballot.key))
-            known = self._known.pop(id, None)
-            same = known is not None and known.of_members == of_members
-            tally = known.tally if known and same else self.counter.count(asked.question, of_members)
-            self._decisions[id] = Decision(asked, ballots, of_members, tally)
+            self._decisions[id] = self._decide(asked)
         return self._decisions[id]
 
-    @cached_property
-    def counter(self) -> Counter:
-        """What counts ballots on this day's graph of vouches."""
-        return Counter(self.charter, self.membership)
+    def _decide(self, asked: Asked) -> Decision:
+        question, ballots = asked.question, self.ballots(asked.question.id)
+        electorate = self.electorate(question)
+        tally = electorate.tally(question, ballots)
+        return Decision(
+            asked, ballots, electorate.of_members(ballots), tally, self._fate(question, tally), self._sealing(question)
+        )
+
+    def _fate(self, question: Question, tally: Tally) -> Fate:
+        if question.class_ in SEALED_CLASSES:
+            if question.id in self.rules.settled:
+                return "effective"
+            if self.rules.is_overtaken(question):
+                return "superseded" if question.id in self.rules.conflicts else "stale"
+            return "idle" if tally.outcome == "adopted" else "open"
+        return self.outlook(question.work).fate(question) if question.work is not None else "open"
+
+    def _sealing(self, question: Question) -> Sealing | None:
+        rule = self.charter.classes.get(question.class_)
+        if question.class_ not in SEALED_CLASSES or rule is None or not rule.sealed:
+            return None
+        by = tuple(sorted(self.rules.sealed_by(question)))
+        return Sealing(by, len(self.charter.stewards) - self.charter.f)
+
+    def electorate(self, question: Question) -> Electorate:
+        """Who decides on a question."""
+        return self.rules.electorate(question.class_)
+
+    def _is_carried(self, asked: Asked) -> bool:
+        question = asked.question
+        return self.electorate(question).tally(question, self.ballots(question.id)).outcome == "adopted"
 
     # ------------------------------------------------------------ works
 
@@ -149,28 +160,30 @@ class CircleView:
 
     def work_verdict(self, work: WorkId) -> WorkVerdict:
         """What this circle says about a work today; *new* for one it never heard of."""
-        decisions = [self.decide(id) for id in self.work_questions(work)]
-        complaints = tuple(sorted({_complaint(one.question) for one in _adopted(decisions, FLAG_CLASS)}))
-        settled: tuple[tuple[Verdict, list[Decision]], ...] = (
-            ("taken_down", _adopted(decisions, TAKEDOWN_CLASS)),
-            ("disputed", _adopted(decisions, FLAG_CLASS)),
-            ("listed", _adopted(decisions, LIST_CLASS)),
-        )
-        for verdict, deciding in settled:
-            if deciding:
-                return _work_verdict(verdict, deciding[0], decisions, complaints)
-        asked = [one for one in decisions if one.question.class_ == LIST_CLASS and one.state == "open"]
-        refused = [one for one in asked if one.tally.outcome == "rejected"]
-        if refused and len(refused) == len(asked):
-            return _work_verdict("rejected", refused[0], decisions, complaints)
-        undecided = [one for one in asked if one not in refused]
-        return _work_verdict("new", undecided[0] if undecided else None, decisions, complaints)
+        return work_verdict.judge(map(self.decide, self.work_questions(work)), self.outlook(work))
+
+    def outlook(self, work: WorkId) -> Outlook:
+        """What became of the questions about a work: its listing, the edits of it, what was lifted."""
+        if work not in self._outlooks:
+            asked = (self._standing.questions[id] for id in self.work_questions(work))
+            self._outlooks[work] = Outlook.of(one for one in asked if self._is_carried(one))
+        return self._outlooks[work]
 
     # ------------------------------------------------------------ why
 
     def explain(self, id: QuestionId) -> dict[str, Any]:
         """The `verdict` part of an explanation: the same on every node with the same records and day. NotFoundError as `decide`."""
-        return explain.question(self.charter, self.membership, self.day, self.decide(id), self.counter)
+        decision = self.decide(id)
+        told = explain.question(self.electorate(decision.question), self.day, decision)
+        since = self.lapsed_since(id)
+        return told if since is None else told | {"lapsed_since": explain.day_text(since)}
+
+    def lapsed_since(self, id: QuestionId) -> int | None:
+        """The UTC day on which a question that is not adopted lost its majority only because vouches ran out; None if it did not."""
+        decision = self.decide(id)
+        if decision.state != "open" or decision.tally.outcome == "pending":
+            return None
+        return lapse_day(self.electorate(decision.question), self._standing, decision.question, self.day)
 
     def explain_work(self, work: WorkId) -> dict[str, Any]:
         """As `explain`, for a work: its verdict, its questions, and the whole explanation of the one that decided."""
@@ -188,23 +201,3 @@ class CircleView:
             if asked.question.work is not None:
                 found[asked.question.work].append(id)
         return {work: tuple(sorted(ids)) for work, ids in found.items()}
-
-
-def _complaint(question: Question) -> str:
-    """The complaint class of a flag; its text is a stranger's, so what we do not know goes no further."""
-    complaint = question.complaint
-    return complaint if complaint is not None and complaint in COMPLAINTS else UNKNOWN_COMPLAINT
-
-
-def _adopted(decisions: Iterable[Decision], class_: str) -> list[Decision]:
-    return [one for one in decisions if one.question.class_ == class_ and one.state == "adopted"]
-
-
-def _work_verdict(
-    verdict: Verdict, by: Decision | None, decisions: list[Decision], complaints: tuple[str, ...]
-) -> WorkVerdict:
-    listed = _adopted(decisions, LIST_CLASS)
-    manifest = RecordId(listed[0].question.base) if listed and listed[0].question.base else None
-    if by is None:
-        return WorkVerdict(verdict, 0, 0, None, manifest, complaints)
-    return WorkVerdict(verdict, by.approve, by.reject, by.question.id, manifest, complaints)

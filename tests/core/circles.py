@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from p2pnode.core import charter, proposals, records
 from p2pnode.core.charter import Charter, Class
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId, WorkId
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.record import Record, Value
+from p2pnode.core.records import APPROVE
 from p2pnode.core.verdict import CircleView
 
 DAY = 20_000
@@ -113,6 +116,23 @@ class Circle:
     def casts(self, by: Iterable[object], question: QuestionId, choice: str) -> None:
         for one in by:
             self.cast(one, question, choice)
+
+    def listed(self, by: object, subject: bytes | None = None, *, base: bytes = b"") -> QuestionId:
+        """Propose to list a work and approve it."""
+        question = self.propose(by, "list", subject, base=base)
+        self.cast(by, question, APPROVE)
+        return question
+
+    def seal(self, by: object, question: QuestionId, *, upon: RecordId | None = None, day: int = DAY) -> Record:
+        """Seal a question, upon the first charter unless another is named."""
+        base = self.charter.id if upon is None else upon
+        return self._add(proposals.seal(person(by), circle=self.id, question=question, upon=base, **self.at(day, None)))
+
+    def write_charter(self, by: object, base: Charter | None = None, **changes: Any) -> Charter:
+        """A charter that follows another (the first, unless named), with some fields changed."""
+        follows = self.charter if base is None else base
+        record = charter.follow(person(by), follows, replace(follows, **changes), **self.at(DAY, None))
+        return Charter.of(self._add(record))
 
     def withdraw(self, by: object, proposal: RecordId) -> Record:
         return self._add(proposals.withdraw(person(by), circle=self.id, proposal=proposal, **self.at(DAY, None)))

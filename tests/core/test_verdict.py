@@ -180,15 +180,6 @@ def test_what_the_tally_does_not_understand_counts_as_nothing() -> None:
     assert circle.view().questions() == []
 
 
-def test_expulsions_are_counted_and_not_yet_put_into_force() -> None:
-    circle = friends("ann", "ben")
-    question = circle.propose("ann", "expel", subject=person("ben").public)
-    circle.cast("founder", question, "approve")
-    view = circle.view()
-    assert view.decide(question).state == "adopted"
-    assert view.is_member(person("ben").public)
-
-
 def test_what_is_missing_is_said_in_words() -> None:
     circle = friends(*"abcdef", rule=Class(b=1, q=3))
     question = circle.propose("a")

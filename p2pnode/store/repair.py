@@ -98,6 +98,13 @@ class RepairIncoming:
     def missing(self) -> list[Cid]:
         return list(self._missing)
 
+    @property
+    def chosen(self) -> frozenset[int]:
+        return frozenset(range(len(self._request.files)))
+
+    def lacks(self, cid: Cid) -> bool:
+        return cid in self._missing
+
     async def begin(self) -> None:
         """Rows of the skeleton first: whoever fetches has them already, verified."""
         await self._engine.write(

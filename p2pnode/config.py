@@ -69,6 +69,10 @@ class Settings:
     """Multiaddrs to listen on; empty = every IPv4 interface, on a free port picked once and kept."""
     bootstrap: tuple[str, ...] = ()
     """Multiaddrs of peers to connect to at start; none is built in."""
+    relays: tuple[str, ...] = ()
+    """Multiaddrs of relays to be reachable through; without any, peers that offer it are asked when nobody comes by himself."""
+    relay_serve: bool = False
+    """Be a relay for peers that cannot reach each other, within limits."""
     lan: bool = True
     """Find and be found on the local network (multicast DNS)."""
     network: str = "p2pnode"

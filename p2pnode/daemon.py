@@ -29,6 +29,7 @@ from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.network import open_network
+from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Emit
 from p2pnode.services.api import methods
 from p2pnode.services.kept_ports import keep_ports, kept_ports
@@ -166,6 +167,8 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
             address_book=store.address_book,
             providers=store.provider_records,
             clock=time.time,
+            relay_limits=RelayLimits() if settings.relay_serve else None,
+            relays=settings.relays,
         ) as network,
     ):
         await keep_ports(store, wanted, network.addresses())

@@ -47,7 +47,7 @@ class Relaying:
     ) -> None:
         self._swarm = swarm
         self._peers = peers
-        self._relays = list(relays)
+        self._relays = [(peer, address) for peer, address in relays if peer != own]
         self._was_reached = False
         self._client = RelayClient(swarm, own, lambda relay, address: open_direct(relay, HOP_PROTOCOL, address))
         self.on_changed: list[Callable[[], None]] = []

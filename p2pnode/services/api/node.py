@@ -35,20 +35,25 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
         "version": __version__,
         "home": str(node.home.path),
         "uptime_s": round(node.clock() - node.started, 1),
-        "reachability": reachability(peers, lan=node.settings.lan),
+        "reachability": reachability(peers, lan=node.settings.lan, relayed=_is_relayed(node.network.addresses())),
         "pid": os.getpid(),
     }
 
 
-def reachability(peers: list[PeerView], *, lan: bool) -> str:
+def _is_relayed(addresses: list[str]) -> bool:
+    return any("/p2p-circuit/" in address for address in addresses)
+
+
+def reachability(peers: list[PeerView], *, lan: bool, relayed: bool = False) -> str:
     """What a person wants to know: does anybody know me, and did anybody come by himself?"""
     if not peers:
         where = "on the local network and at known addresses" if lan else "at known addresses"
         return f"no peers yet; looking {where}"
     came = sum(peer.direction == "inbound" for peer in peers)
+    through = "; reachable through a relay" if relayed else ""
     if came:
-        return f"connected to {len(peers)}; {came} of them reached this node by themselves"
-    return f"connected to {len(peers)}; nobody has reached this node by himself yet"
+        return f"connected to {len(peers)}; {came} of them reached this node by themselves{through}"
+    return f"connected to {len(peers)}; nobody has reached this node by himself yet{through}"
 
 
 async def stop(node: Node, params: Params, emit: Emit) -> Json:

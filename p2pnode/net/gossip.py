@@ -24,6 +24,7 @@ from p2pnode.net.gossipsub import rpc
 from p2pnode.net.gossipsub.frames import FrameReader
 from p2pnode.net.gossipsub.mesh import HEARTBEAT_S, Mesh
 from p2pnode.net.gossipsub.signing import is_signed, sign
+from p2pnode.net.stream import Libp2pStream
 from p2pnode.ports import Stream
 
 log = logging.getLogger("p2pnode.net")
@@ -58,7 +59,7 @@ class _Neighbour:
     def __init__(self) -> None:
         self.queue: deque[bytes] = deque()
         self.size = 0
-        self.stream: Stream | None = None
+        self.stream: Libp2pStream | None = None
         self.opening = self.writing = False
         self.retry_at = float("inf")
 
@@ -71,7 +72,7 @@ class Gossip:
     """The topics of one node. `open_stream` opens a gossip stream to a connected peer; tasks run in `nursery`."""
 
     def __init__(
-        self, own: PeerId, key: Any, open_stream: Callable[[PeerId], Awaitable[Stream]], nursery: trio.Nursery
+        self, own: PeerId, key: Any, open_stream: Callable[[PeerId], Awaitable[Libp2pStream]], nursery: trio.Nursery
     ) -> None:
         self._own, self._key = to_id(own).to_bytes(), key
         self._open, self._nursery = open_stream, nursery
@@ -155,7 +156,7 @@ class Gossip:
     def connection_lost(self, peer: PeerId) -> None:
         """One of several connections to it is gone, perhaps the one with our stream."""
         neighbour = self._neighbours.get(peer)
-        if neighbour is not None and getattr(neighbour.stream, "is_lost", False):
+        if neighbour is not None and neighbour.stream is not None and neighbour.stream.is_lost:
             neighbour.stream = None
             neighbour.retry_at = trio.current_time()
 
@@ -172,6 +173,8 @@ class Gossip:
         neighbour = self._neighbours.get(peer)
         if neighbour is None or neighbour.size + len(frame) > MAX_WAITING_BYTES:
             return
+        if neighbour.stream is not None and not neighbour.writing and neighbour.stream.try_send(frame):
+            return  # nearly always: no task, no waiting
         neighbour.queue.append(frame)
         neighbour.size += len(frame)
         if neighbour.stream is not None and not neighbour.writing:

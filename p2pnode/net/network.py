@@ -237,13 +237,13 @@ class Libp2pNetwork:
     def _own_contact(self) -> Contact:
         return Contact(self._id, tuple(usable(self._own_addresses())))
 
-    async def _open_gossip(self, peer: PeerId) -> Stream:
+    async def _open_gossip(self, peer: PeerId) -> Libp2pStream:
         return await self._open(peer, gossip.PROTOCOL, (), GOSSIP_STREAM_S)
 
     async def _open_kad(self, contact: Contact) -> Stream:
         return await self._open(contact.peer, self._kad_protocol, contact.addresses, 5.0)
 
-    async def _open(self, peer: PeerId, protocol: str, hints: Sequence[str], timeout_s: float) -> Stream:
+    async def _open(self, peer: PeerId, protocol: str, hints: Sequence[str], timeout_s: float) -> Libp2pStream:
         to_id(peer)
         if peer == self._id:
             raise UsageError("a node opens no stream to itself")

@@ -49,6 +49,10 @@ class Libp2pStream:
         except Exception as error:
             raise _broken(self._peer, error) from error
 
+    def try_send(self, data: bytes) -> bool:
+        """Send without waiting. False, and nothing is sent, while earlier bytes wait for the reader, or when the stream is over."""
+        return not (self._closed or self._eof_sent) and bool(self._muxed.post(data))
+
     async def receive_some(self, max_bytes: int) -> bytes:
         """At least one byte and at most `max_bytes`, b"" at the clean end. NetworkError if the stream broke."""
         if self._closed:

@@ -213,6 +213,11 @@ class Engine:
             stream.outgoing.append(memoryview(data).cast("B"))
             self._enter_round(stream)
 
+    def is_drained(self, stream_id: int) -> bool:
+        """Whether the stream is open and all its queued bytes were taken."""
+        stream = self._streams.get(stream_id)
+        return stream is not None and not stream.outgoing
+
     def unsend(self, stream_id: int) -> None:
         """Drop what of the queued bytes was not taken yet."""
         if stream := self._streams.get(stream_id):

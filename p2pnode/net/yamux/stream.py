@@ -114,6 +114,14 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is not checked
         if self._broken:
             raise MuxedStreamReset(self._broken)
 
+    def post(self, data: bytes) -> bool:
+        """Queue `data` and return at once. False, and nothing is queued, while something waits already or the stream takes no more."""
+        is_busy = self._turn.locked() or not self._connection.engine.is_drained(self.stream_id)
+        if self._finished or self._broken or is_busy:
+            return False
+        self._connection.send(self, data)
+        return True
+
     async def close_write(self) -> None:
         """Our end: the peer reads to it; reading goes on."""
         if not self._finished:

@@ -44,20 +44,10 @@ WHERE f.id >= ? AND c.state = 'complete' ORDER BY f.id LIMIT ?"""
 _LEAVES = "SELECT cid, offset, length FROM places WHERE file = ? AND offset > ? ORDER BY offset, cid"
 _ROWS = """SELECT k.id, k.cid, k.data FROM contents c JOIN refs r ON r.content = c.id JOIN blocks k ON k.id = r.block
 WHERE c.root = ? AND k.id > ? ORDER BY k.id LIMIT ?"""
+_IS_DAMAGED = "SELECT 1 FROM damage WHERE file = ? LIMIT 1"
 _SPOT = """SELECT b.path, f.path FROM places p JOIN files f ON f.id = p.file JOIN bases b ON b.id = f.base
 WHERE p.cid = ? AND p.file = ? AND p.offset = ?"""
 _ALL_ROWS = "SELECT id, cid, data FROM blocks WHERE id > ? ORDER BY id LIMIT ?"
-
-
-@dataclass(frozen=True, slots=True)
-class FilePart:
-    """Leaves of one file that are read in one go; `first`: they stand at its beginning."""
-
-    path: str
-    owned: bool
-    first: bool
-    file: int
-    spots: tuple[Spot, ...]
 
 
 @dataclass(slots=True)
@@ -65,7 +55,8 @@ class Step:
     """What one step reads, and what came out."""
 
     next: Position | None
-    parts: list[FilePart] = field(default_factory=list)
+    parts: list[list[Spot]] = field(default_factory=list)
+    """A file each."""
     rows: list[tuple[Cid, bytes]] = field(default_factory=list)
     bytes: int = 0
     blocks: int = 0
@@ -104,9 +95,11 @@ def _file_step(
             left -= length
             if left <= 0:
                 break
-        step.parts.append(FilePart(where, bool(owned), begin < 0, id, tuple(spots)))
+        if not spots and begin < 0 and owned and connection.execute(_IS_DAMAGED, (id,)).fetchone() is None:
+            spots.append(Spot(EMPTY, id, Place(where, 0, 0, True)))
+        step.parts.append(spots)
         if left <= 0:
-            step.next = (id, spots[-1].place.offset if spots else _END, 0)
+            step.next = (id, spots[-1].place.offset, 0)
             return step
     if len(files) == FILES_A_STEP:
         step.next = (files[-1][0] + 1, -1, 0)
@@ -131,10 +124,8 @@ def _row_step(connection: sqlite3.Connection, row: int, root: Cid | None, max_by
 
 def carry_out(step: Step, read: Callable[[Place], bytes]) -> Step:
     """Read and hash; on a thread that may be left behind. `bad` is complete when it returns."""
-    for part in step.parts:
-        if not part.spots and part.first and part.owned:
-            part = replace(part, spots=(Spot(EMPTY, part.file, Place(part.path, 0, 0, True)),))
-        for spot in part.spots:
+    for spots in step.parts:
+        for spot in spots:
             _check_spot(spot, step, read)
     for cid, data in step.rows:
         step.bytes += len(data)
@@ -179,7 +170,7 @@ async def run_step(
         if not found:
             raise
         late = found[-1]
-        return Step(late.next, bad=[Bad(spot, UNREADABLE) for part in late.parts for spot in part.spots])
+        return Step(late.next, bad=[Bad(spot, UNREADABLE) for spots in late.parts for spot in spots])
 
 
 def still_there(connection: sqlite3.Connection, library: str, bad: Sequence[Bad]) -> list[Spot]:

@@ -98,6 +98,10 @@ class Network(Protocol):
         """Tell the DHT that we provide `key`. How many peers hold the record now (0: alone; try again later)."""
         ...
 
+    def unprovide(self, key: bytes) -> None:
+        """Answer no longer that we provide `key`; what others were told they forget within a day."""
+        ...
+
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         """Peers that provide `key`, without ourselves; their addresses enter the address book."""
         ...
@@ -387,6 +391,14 @@ class Tx(Protocol):
 
     def damaged_roots(self) -> list[Cid]:
         """Contents of which something is damaged."""
+        ...
+
+    def sample(self, root: Cid, count: int) -> list[Cid]:
+        """Some leaves of a complete content, at random."""
+        ...
+
+    def checkable_bytes(self, root: Cid | None) -> int:
+        """Bytes that a verification of one content, or of all, reads."""
         ...
 
     def saw_copy(self, root: Cid, peer: PeerId, now: float) -> None:

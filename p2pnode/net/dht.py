@@ -101,6 +101,10 @@ class Dht:
                 nursery.start_soon(tell, contact)
         return len(holders)
 
+    def unprovide(self, key: bytes) -> None:
+        """Answer no longer that we provide `key`."""
+        self._provided.pop(wire_key(key), None)
+
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         """Peers that provide `key`, nearest news first, each once, without ourselves."""
         wire = wire_key(key)

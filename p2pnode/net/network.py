@@ -190,6 +190,9 @@ class Libp2pNetwork:
     async def provide(self, key: bytes) -> int:
         return await self.dht.provide(key)
 
+    def unprovide(self, key: bytes) -> None:
+        self.dht.unprovide(key)
+
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         return await self.dht.find_providers(key, limit=limit, timeout_s=timeout_s)
 

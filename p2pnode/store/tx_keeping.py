@@ -30,6 +30,16 @@ _STOCK = """SELECT c.id, c.root, c.state, c.used,
     + (SELECT count(*) FROM damage d JOIN blocks k ON k.cid = d.cid JOIN refs r ON r.block = k.id
         WHERE d.file = 0 AND r.content = c.id)
 FROM contents c WHERE c.state <> 'building' AND c.root IS NOT NULL"""
+_FILES_OF = "FROM contents c JOIN bases b ON b.content = c.id JOIN files f ON f.base = b.id WHERE c.state = 'complete'"
+_SOME_LEAVES = f"""SELECT p.cid FROM places p WHERE p.file IN
+(SELECT f.id {_FILES_OF} AND c.root = ?1 ORDER BY random() LIMIT ?2) ORDER BY random() LIMIT ?2"""
+_SOME_ROWS = """SELECT k.cid FROM contents c JOIN refs r ON r.content = c.id JOIN blocks k ON k.id = r.block
+WHERE c.root = ? AND c.state = 'complete' ORDER BY random() LIMIT ?"""
+_FILE_BYTES = f"SELECT total(f.size) {_FILES_OF} AND c.root = ?"
+_ALL_FILE_BYTES = f"SELECT total(f.size) {_FILES_OF}"
+_ROW_BYTES = """SELECT total(length(k.data)) FROM contents c JOIN refs r ON r.content = c.id JOIN blocks k ON k.id = r.block
+WHERE c.root = ?"""
+_ALL_ROW_BYTES = "SELECT total(length(data)) FROM blocks"
 _DAMAGED_ROOTS = """SELECT DISTINCT c.root FROM damage d JOIN bases b ON b.id = d.base JOIN contents c ON c.id = b.content
 UNION SELECT DISTINCT c.root FROM damage d JOIN blocks k ON k.cid = d.cid JOIN refs r ON r.block = k.id
 JOIN contents c ON c.id = r.content WHERE d.file = 0 AND c.root IS NOT NULL"""
@@ -90,3 +100,15 @@ class KeepingRows(Rows):
     def served(self, cids: Iterable[Cid], now: float) -> None:
         """Blocks that were given away: the contents that hold them were used."""
         self._db.executemany(_USED_BY, ((now, cid.to_bytes()) for cid in cids))
+
+    def sample(self, root: Cid, count: int) -> list[Cid]:
+        """Some leaves of a content that is held, at random: who has them has the rest, more likely than not."""
+        key = root.to_bytes()
+        leaves = self._db.execute(_SOME_LEAVES, (key, count)).fetchall() or self._db.execute(_SOME_ROWS, (key, count))
+        return [Cid.from_bytes(cid) for (cid,) in leaves]
+
+    def checkable_bytes(self, root: Cid | None) -> int:
+        """Bytes that a verification of one content, or of all, reads."""
+        values = () if root is None else (root.to_bytes(),)
+        files, rows = (_ALL_FILE_BYTES, _ALL_ROW_BYTES) if root is None else (_FILE_BYTES, _ROW_BYTES)
+        return sum(int(self._db.execute(each, values).fetchone()[0]) for each in (files, rows))

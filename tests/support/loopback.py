@@ -217,6 +217,11 @@ class LoopbackNetwork:
         await trio.lowlevel.checkpoint()
         return len(self._connected)
 
+    def unprovide(self, key: bytes) -> None:
+        held = self._hub.providers.get(_checked(key), [])
+        if self._id in held:
+            held.remove(self._id)
+
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         await trio.lowlevel.checkpoint()
         return [peer for peer in self._hub.providers.get(_checked(key), []) if peer != self._id][:limit]

@@ -22,7 +22,6 @@ from libp2p.network.swarm import Swarm
 from libp2p.peer.id import ID
 from libp2p.peer.peerstore import PeerStore
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
-from libp2p.security.noise.transport import Transport as NoiseTransport
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import TrioManager
@@ -34,6 +33,7 @@ from p2pnode.errors import NetworkError
 from p2pnode.net.addresses import host_of
 from p2pnode.net.failures import say_failed, short
 from p2pnode.net.hardening import harden
+from p2pnode.net.noise.transport import NoiseTransport
 
 log = logging.getLogger("p2pnode.net")
 

@@ -15,8 +15,7 @@ _MENDS = (
     swarm.never_dial_from_inside,
     peerstore.never_evict_own_keys,
     muxer.use_our_yamux,
-    throughput.read_sockets_in_bulk,
-    throughput.write_messages_in_bulk,
+    throughput.use_our_sockets,
     pubsub.widen_queues,
     pubsub.ignore_peer_records,
 )

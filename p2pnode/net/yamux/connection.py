@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 import trio
@@ -200,14 +200,28 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
 
     async def _read_loop(self) -> None:
         while not self.engine.ended:
-            try:
-                data = await self.secured_conn.read()
-            except Exception as error:  # whatever the layers below make of bytes from outside
-                log.debug("reading from %s: %r", self.peer_id, error)
-                data = b""
-            for event in self.engine.receive_data(data, trio.current_time()):
-                self._on_event(event)
+            now, pieces = await self._pieces()
+            for data in self._until_broken(pieces):
+                for event in self.engine.receive_data(data, now):
+                    self._on_event(event)
             self._wake_writer()
+
+    async def _pieces(self) -> tuple[float, Iterable[bytes]]:
+        """What arrived, and when; b"" for the end. It has to be used up before anything else is awaited."""
+        read_pieces = getattr(self.secured_conn, "read_pieces", None)
+        try:
+            pieces = await read_pieces() if read_pieces else (await self.secured_conn.read(),)
+        except Exception as error:  # whatever the layers below make of bytes from outside
+            log.debug("reading from %s: %r", self.peer_id, error)
+            pieces = (b"",)
+        return trio.current_time(), pieces
+
+    def _until_broken(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        try:
+            yield from pieces
+        except Exception as error:
+            log.debug("opening what %s sent: %r", self.peer_id, error)
+            yield b""
 
     async def _write_loop(self) -> None:
         while True:

@@ -25,9 +25,9 @@ class JsError(Exception):
 class JsNode:
     """One process. Commands may run beside each other; it ends when its stdin is closed."""
 
-    def __init__(self, folder: Path, kad: str) -> None:
+    def __init__(self, folder: Path, kad: str, *, relay: dict[str, int] | None = None) -> None:
         self._process = subprocess.Popen(
-            ["node", "libp2p_node.mjs", json.dumps({"kad": kad})],
+            ["node", "libp2p_node.mjs", json.dumps({"kad": kad, "relay": relay})],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

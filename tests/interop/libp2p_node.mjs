@@ -1,7 +1,9 @@
 // One js-libp2p node on 127.0.0.1, driven by JSON lines: {"id", "command", ...} on stdin, {"id", "result" | "error"} on stdout.
-// No bootstrap, no relay, no discovery; it dials loopback only and ends with its stdin. argv[2]: {"kad": protocol}.
+// No bootstrap, no discovery; it dials loopback only and ends with its stdin. argv[2]: {"kad": protocol, "relay": limits or null}:
+// with limits (what circuitRelayServer takes as reservations) it is a relay. It is reached through relays only when told to be.
 import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
@@ -23,13 +25,13 @@ Promise.withResolvers ??= function () {
 
 const DEADLINE_MS = 60_000
 const PART_BYTES = 64 * 1024
-const { kad } = JSON.parse(process.argv[2])
+const { kad, relay } = JSON.parse(process.argv[2])
 const sha256 = (data) => createHash('sha256').update(data).digest()
 const say = (answer) => process.stdout.write(JSON.stringify(answer) + '\n')
 
 const node = await createLibp2p({
   addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-  transports: [tcp()],
+  transports: [tcp(), circuitRelayTransport()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
   peerDiscovery: [],
@@ -38,6 +40,7 @@ const node = await createLibp2p({
   services: {
     identify: identify(),
     ping: ping(),
+    ...(relay && { relay: circuitRelayServer({ reservations: { ...relay, defaultDataLimit: BigInt(relay.defaultDataLimit) } }) }),
     // its defaults are a client, and a mapper that drops loopback addresses
     dht: kadDHT({
       protocol: kad,
@@ -58,6 +61,7 @@ const node = await createLibp2p({
 
 // ---- what it serves
 
+const UNLIMITED = '/test/unlimited/1' // the only one that it does not serve through a relay that has limits, as is its default
 const endings = new Map() // protocol -> how its last stream ended, as a promise of words
 
 function serve (protocol, answer) {
@@ -66,7 +70,7 @@ function serve (protocol, answer) {
       stream.abort(error)
       return error.name
     }))
-  }, { maxInboundStreams: 64 })
+  }, { maxInboundStreams: 64, runOnLimitedConnection: protocol !== UNLIMITED })
 }
 
 async function send (stream, data) {
@@ -77,6 +81,7 @@ await serve('/test/echo/1', async (stream) => {
   for await (const part of stream) await send(stream, part)
   await stream.close()
 })
+await serve(UNLIMITED, async (stream) => stream.close())
 // answers only after the end of what it is sent: without half-closed streams nobody would ever speak
 await serve('/test/digest/1', async (stream) => {
   const hash = createHash('sha256')
@@ -105,7 +110,7 @@ await serve('/test/slow/1', async (stream) => {
 // ---- what it is told to do
 
 async function exchange (peer, protocol, bytes) {
-  const stream = await node.dialProtocol(peerIdFromString(peer), protocol)
+  const stream = await node.dialProtocol(peerIdFromString(peer), protocol, { runOnLimitedConnection: true })
   const sent = createHash('sha256')
   const heard = createHash('sha256')
   let read = 0
@@ -145,6 +150,15 @@ const commands = {
     const connection = await node.dial(multiaddr(address))
     return { peer: connection.remotePeer.toString(), muxer: connection.multiplexer, encryption: connection.encryption }
   },
+  limits ({ peer }) {
+    const [connection] = node.getConnections(peerIdFromString(peer))
+    const { bytes, seconds } = connection.limits ?? {}
+    return { address: connection.remoteAddr.toString(), bytes: bytes && Number(bytes), seconds }
+  },
+  'listen at': ({ relay }) => node.components.transportManager.listen([multiaddr(relay + '/p2p-circuit')]),
+  addresses: () => node.getMultiaddrs().map(String),
+  reservations: () => [...node.services.relay.reservations.keys()].map(String),
+  'open unlimited': async ({ peer }) => (await node.dialProtocol(peerIdFromString(peer), UNLIMITED)).close(),
   async known ({ peer }) {
     const { protocols, metadata, addresses } = await node.peerStore.get(peerIdFromString(peer))
     const agent = metadata.get('AgentVersion')

@@ -14,6 +14,7 @@ from multiaddr import Multiaddr
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import UsageError
+from p2pnode.net.binary import bytes_of, peer_of, text_of
 
 MAX_ADDRESS_CHARACTERS = 256
 """Longer than any TCP address with a name; what a peer claims beyond it is dropped."""
@@ -28,12 +29,12 @@ EXAMPLE = "an address looks like /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW..."
 def to_id(peer: PeerId) -> ID:
     """libp2p's form of a peer ID. UsageError if it is none."""
     try:
-        found = ID.from_base58(peer)
+        data = bytes_of(peer)
     except Exception as error:
         raise UsageError(f"{peer!r} is not a peer ID") from error
-    if not is_peer_bytes(found.to_bytes()):
+    if not is_peer_bytes(data):
         raise UsageError(f"{peer!r} is not a peer ID")
-    return found
+    return ID(data)
 
 
 def is_peer_bytes(data: bytes) -> bool:
@@ -44,7 +45,7 @@ def is_peer_bytes(data: bytes) -> bool:
 
 
 def peer_id(found: ID) -> PeerId:
-    return PeerId(found.to_base58())
+    return peer_of(found.to_bytes())
 
 
 def public_key_of(peer: PeerId) -> bytes | None:
@@ -107,13 +108,11 @@ def usable(addresses: Iterable[str]) -> list[str]:
 
 def usable_binary(addresses: Iterable[bytes]) -> list[str]:
     """As `usable`, of addresses in their binary form, as peers send them."""
-    texts: list[str] = []
+    kept: dict[str, None] = {}
     for _, data in zip(range(4 * MAX_PEER_ADDRESSES), addresses, strict=False):
-        try:
-            texts.append(str(Multiaddr(data)))
-        except Exception:
-            continue  # a peer may send anything
-    return usable(texts)
+        if len(kept) < MAX_PEER_ADDRESSES and (address := text_of(data)) is not None:
+            kept[address] = None
+    return list(kept)
 
 
 def host_of(address: str) -> str:

@@ -33,6 +33,9 @@ HOLDERS_PARALLEL = 10
 """Provider records being told at once."""
 OWN_KEYS = 200_000
 """Keys we provide and answer for ourselves: ten thousand works with their words, twice over."""
+MAX_FAILURES = 3
+"""Requests in a row that a connected peer may leave unanswered before it leaves the routing table: one may be lost to a busy moment,
+but who never answers must not slow every lookup. Who is not even connected leaves at once."""
 WALK_INTERVAL_S = 600.0
 """Between looks around our own place: Kademlia's usual ten minutes."""
 FIRST_WALK_S = 0.5
@@ -68,6 +71,7 @@ class Dht:
         self._is_connected = is_connected
         self._book = book
         self._provided: OrderedDict[bytes, None] = OrderedDict()
+        self._failures: dict[PeerId, int] = {}  # of peers in the table, since they last answered
         self._walk_wanted = trio.Event()
         self.table = RoutingTable(self._peer)
         self.client = KadClient(open_stream)
@@ -181,14 +185,22 @@ class Dht:
         return Lookup(place, self._peer, self.table.closest(place, BUCKET_PEERS), ask)
 
     async def _request(self, contact: Contact, *messages: KadMessage) -> KadMessage:
-        """A request that keeps the routing table true: who answers is in it, who does not is not."""
+        """A request that keeps the routing table true: who answers is in it, who does not any more is not."""
         try:
             answer = await self.client.request(contact, *messages)
         except P2pnodeError:
-            self.table.remove(contact.peer)
+            self._on_failure(contact.peer)
             raise
+        self._failures.pop(contact.peer, None)
         self.table.add(contact, self._is_connected)
         return answer
+
+    def _on_failure(self, peer: PeerId) -> None:
+        failures = self._failures.pop(peer, 0) + 1
+        if peer in self.table and self._is_connected(peer) and failures < MAX_FAILURES:
+            self._failures[peer] = failures
+        else:
+            self.table.remove(peer)
 
     async def _tell(self, contact: Contact, wire: bytes) -> bool:
         own = self._own()

@@ -12,8 +12,8 @@ import trio
 
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import BAN_POINTS
-from p2pnode.net.dht import wire_key
-from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, KadMessage, decode, encode
+from p2pnode.net.dht import MAX_FAILURES, wire_key
+from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode, encode
 from p2pnode.net.network import BROKEN_RULE_POINTS, Libp2pNetwork
 from p2pnode.net.varint import receive_prefixed
 from tests.support.net import DEADLINE_S, LOOPBACK, NodeNet, link, networks, round_trip, until
@@ -152,6 +152,40 @@ async def test_dead_peers_leave_the_table() -> None:
         await a.provide(key(3))
         await b.provide(key(3))
         assert gone not in a.dht.table and gone not in b.dht.table
+
+
+async def test_a_connected_peer_may_leave_a_request_unanswered_and_stays_in_the_table(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One answer lost is no reason to forget a peer, three in a row are; an answer in between counts."""
+    lost = [True]
+
+    async with networks(2) as (asker, other):
+        await link(asker, other)
+        await until(lambda: other.peer_id in asker.dht.table)
+        request = asker.dht.client.request
+
+        async def lossy(contact: Contact, *messages: KadMessage) -> KadMessage:
+            if lost[0]:
+                raise NetworkError("lost")
+            return await request(contact, *messages)
+
+        async def ask() -> None:
+            with suppress(NetworkError):
+                await asker.dht._request(Contact(other.peer_id, ()), KadMessage("FIND_NODE", wire_key(key(1))))
+
+        monkeypatch.setattr(asker.dht.client, "request", lossy)
+        for _ in range(3):
+            lost[0] = True
+            for _ in range(MAX_FAILURES - 1):
+                await ask()
+            assert other.peer_id in asker.dht.table
+            lost[0] = False
+            await ask()
+        lost[0] = True
+        for _ in range(MAX_FAILURES):
+            await ask()
+        assert other.peer_id not in asker.dht.table and not asker.dht._failures
 
 
 async def test_networks_of_different_names_never_mix() -> None:

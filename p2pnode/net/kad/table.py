@@ -9,9 +9,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from libp2p.peer.id import ID
-
 from p2pnode.core.ids import PeerId
+from p2pnode.net.binary import bytes_of
 from p2pnode.net.kad.wire import Contact
 
 BUCKET_PEERS = 20
@@ -28,7 +27,7 @@ def place_of(data: bytes) -> int:
 
 @lru_cache(PLACES_KEPT)
 def place_of_peer(peer: PeerId) -> int:
-    return place_of(ID.from_base58(peer).to_bytes())
+    return place_of(bytes_of(peer))
 
 
 class RoutingTable:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from libp2p.kad_dht.pb.kademlia_pb2 import Message
-from libp2p.peer.id import ID
 from libp2p.utils import encode_varint_prefixed
-from multiaddr import Multiaddr
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError
 from p2pnode.net.addresses import is_peer_bytes, usable_binary
+from p2pnode.net.binary import binary_of, bytes_of, peer_of
 
 MAX_MESSAGE_BYTES = 64 << 10
 """Twenty peers with eight addresses each are about 8 KiB."""
@@ -72,8 +71,8 @@ def decode(data: bytes) -> KadMessage:
 def _add(field: object, contacts: Sequence[Contact]) -> None:
     for contact in contacts:
         entry = field.add()  # type: ignore[attr-defined]
-        entry.id = ID.from_base58(contact.peer).to_bytes()
-        entry.addrs.extend(Multiaddr(address).to_bytes() for address in contact.addresses)
+        entry.id = bytes_of(contact.peer)
+        entry.addrs.extend(binary_of(address) for address in contact.addresses)
 
 
 def _contacts(field: Iterable[object]) -> tuple[Contact, ...]:
@@ -81,6 +80,6 @@ def _contacts(field: Iterable[object]) -> tuple[Contact, ...]:
     for _, entry in zip(range(MAX_PEERS), field, strict=False):
         raw = bytes(entry.id)  # type: ignore[attr-defined]
         if is_peer_bytes(raw):
-            peer = PeerId(ID(raw).to_base58())
+            peer = peer_of(raw)
             found[peer] = Contact(peer, tuple(usable_binary(entry.addrs)))  # type: ignore[attr-defined]
     return tuple(found.values())

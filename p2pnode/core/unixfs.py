@@ -41,6 +41,11 @@ class FileBuilder:
     def __init__(self) -> None:
         self._levels: list[list[Built]] = [[]]
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has a leaf."""
+        return len(self._levels) > 1 or bool(self._levels[0])
+
     def add(self, cid: Cid, length: int) -> list[Block]:
         """The next leaf. All but the last are of 1 MiB."""
         blocks: list[Block] = []

@@ -1,6 +1,6 @@
 """Looking into a folder without being led out of it: entries by descriptor, links never followed.
 
-Plain system calls, no trio; where the platform has no `dir_fd` (Windows) paths take its place. Called by local.tree only.
+Plain system calls, no trio; where the platform has no `dir_fd` (Windows) paths take its place. Called by local.walk and local.hashing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ class Folder:
         """Give the descriptor back."""
         if self.fd is not None:
             os.close(self.fd)
+
+    def mark(self) -> tuple[int, int]:
+        """Device and inode: the same folder under whatever name. (0, 0) where the system has no such thing."""
+        if self.fd is None:
+            return 0, 0
+        found = os.fstat(self.fd)
+        return found.st_dev, found.st_ino
 
     def names(self) -> list[bytes]:
         """Names of all entries as bytes, sorted."""

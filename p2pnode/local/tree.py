@@ -1,107 +1,104 @@
-"""Walking a path to be published: every byte read once, hashed, and told as events; nothing is stored or changed here.
+"""Reading a path that is published: every byte once, hashed on all cores, and told as events; nothing is stored or changed here.
 
-Regular files are read where they lie, symlinks are recorded and never followed, everything else (sockets, devices, pipes,
-unreadable entries, names that are not UTF-8, secret keys and homes of p2pnode itself) is left out and listed with the reason.
-Hidden files are files like any other; times and permissions are not part of the profile. The order is fixed: names sorted by
-bytes, depth first.
+Regular files are read where they lie, symlinks are recorded and never followed, everything else is left out and listed with the
+reason (local.walk). A file that was hashed before and looks the same (core.stamp) is not read again. Hidden files are files like
+any other; times and permissions are not part of the profile. The order of names, not of time, decides the content.
 Blocking: call it in a worker thread. Used by the publish service and by `p2pnode cid`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import stat
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
-from p2pnode.core.cid import RAW, Cid
+from p2pnode.core.cid import Cid
 from p2pnode.core.layout import Piece
-from p2pnode.core.unixfs import Block, Built, FileBuilder, build_folder, build_symlink
+from p2pnode.core.stamp import UNSETTLED, HashedFile, KnownFile
+from p2pnode.core.unixfs import EMPTY_LEAF, Built, FileBuilder, build_folder, build_symlink
 from p2pnode.errors import ChangedError, UsageError
-from p2pnode.limits import LEAF_BYTES
+from p2pnode.limits import LEAF_BYTES, MIB
+from p2pnode.local.events import (
+    NO_MEMORY,
+    Began,
+    Blocks,
+    Event,
+    Files,
+    Kept,
+    Leaves,
+    Memory,
+    Progress,
+    Scanned,
+    Withdrawn,
+)
 from p2pnode.local.folder import Folder, kind_in_words
-from p2pnode.local.identity import is_key_file
+from p2pnode.local.hashing import (
+    CHANGED,
+    SHORTER,
+    Hashed,
+    Hashers,
+    LeftOut,
+    Outcome,
+    hash_files,
+    hash_range,
+    reason,
+    regular,
+    stamp_of,
+    unchanged,
+)
+from p2pnode.local.walk import Ended, Found, Item, Level, Link, Skipped, refuse_home, walk
 
-MAX_FOLDER_DEPTH = 56
-"""Folders in one another: readers refuse trees of over 64 levels, of which a file may need four."""
-HELD_LEAVES = 1024
-"""Leaves (1 GiB) of a file that are held back until it proved unchanged; a longer file is told as it is read."""
-
-HOME_MARK = "identity.key"
-"""A folder that holds this file, if it is a key, is a node's home."""
-KEY_FILE_HEAD_BYTES = 64
-"""Enough of a file to see that it is a key."""
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file follows. `path` is relative with slashes, "" when the published path is the file."""
-
-    path: str
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Leaves:
-    """Leaves of the file told last, in order: (cid, offset, length)."""
-
-    leaves: tuple[Piece, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """Interior blocks: (cid, bytes)."""
-
-    blocks: tuple[Block, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """An entry that is not part of the content, and why."""
-
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scanned:
-    """The end: root CID, bytes of all files, number of files."""
-
-    root: Cid
-    size: int
-    files: int
-
-
-Event = File | Leaves | Blocks | Skipped | Scanned
-Progress = Callable[[int, int, str], None]
-"""(bytes read so far, files finished, relative path being read): called at least once a MiB and once an entry. What it raises ends
-the scan, so it is also the way to cancel: `trio.from_thread.check_cancelled()` fits."""
-
-
-class _LeftOut(Exception):
-    """This entry cannot be part of the content; the words are the reason."""
+LONG_BYTES = 8 * MIB
+"""A file over this is read by ranges, several at a time; a smaller one by one thread, with others."""
+CHUNK_ITEMS, CHUNK_BYTES, CHUNK_FOLDERS = 128, LONG_BYTES, 16
+"""Entries, bytes of file and finished folders (each an open descriptor) that make one job for a thread."""
+RANGE_BYTES = 4 * LEAF_BYTES
+"""Bytes of a long file that make one job."""
+JOBS_AHEAD = 2
+"""Jobs that wait for each thread, so that it never waits for us."""
+KNOWN_LEAVES = 4096
+"""Leaves of a known long file that are asked for at once."""
+HANG_S = 5.0
+"""How long jobs under way are waited for when a scan is given up; past it their files stay open: their disk does not answer."""
 
 
 @dataclass(slots=True)
-class _Level:
-    """A folder that is being walked."""
+class _Chunk:
+    """Some entries in their order. `outcomes` are for those files that are not `known`, in the same order."""
 
-    folder: Folder
-    name: bytes
-    path: str
-    names: Iterator[bytes]
-    entries: list[tuple[bytes, Built]] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    bytes: int = 0
+    folders: int = 0
+    known: dict[str, tuple[KnownFile, tuple[Piece, ...]]] = field(default_factory=dict)
+    outcomes: Future[list[Outcome]] | None = None
+
+    def add(self, item: Item) -> bool:
+        """Whether it is full now."""
+        self.items.append(item)
+        if isinstance(item, Found):
+            self.bytes += item.stat.st_size
+        elif isinstance(item, Ended):
+            self.folders += 1
+        return len(self.items) >= CHUNK_ITEMS or self.bytes >= CHUNK_BYTES or self.folders >= CHUNK_FOLDERS
 
 
-def scan(path: str, on_progress: Progress | None = None) -> Iterator[Event]:
-    """Events of a file or folder, ending with Scanned. UsageError if it is neither; ChangedError if a file of over 1 GiB changes.
+def scan(
+    path: str,
+    on_progress: Progress | None = None,
+    *,
+    memory: Memory = NO_MEMORY,
+    clock_ns: Callable[[], int] = time.time_ns,
+) -> Iterator[Event]:
+    """Events of a file or folder, ending with Scanned. UsageError if it is neither, ChangedError if it is a file that changes.
 
-    A smaller file that changes while it is read is Skipped; no event told of it before. Closing the iterator closes all files.
+    A file in a folder that changes while it is read is Skipped (after Withdrawn, if it is a long one). Closing the iterator
+    closes all files.
     """
-    return _Scan(os.path.abspath(path), on_progress or (lambda *_: None)).run()
+    return _Scan(os.path.abspath(path), on_progress or (lambda *_: None), memory, clock_ns).run()
 
 
 def root_cid(path: str, on_skip: Callable[[Skipped], None] | None = None, on_progress: Progress | None = None) -> Cid:
@@ -114,13 +111,13 @@ def root_cid(path: str, on_skip: Callable[[Skipped], None] | None = None, on_pro
     raise AssertionError("a scan ends with Scanned")
 
 
-def measure(path: str) -> tuple[int, int]:
+def measure(path: str, give_up: Callable[[], bool] = lambda: False) -> tuple[int, int]:
     """(bytes, files) under a path by a quick look at sizes only: the total of a progress bar, not a promise."""
     if not os.path.isdir(path):
         return (os.stat(path).st_size, 1) if os.path.isfile(path) else (0, 0)
     size = files = 0
     todo = [path]
-    while todo:
+    while todo and not give_up():
         try:
             with os.scandir(todo.pop()) as entries:
                 for entry in entries:
@@ -135,176 +132,257 @@ def measure(path: str) -> tuple[int, int]:
 
 
 class _Scan:
-    def __init__(self, path: str, on_progress: Progress) -> None:
-        self._path = path
-        self._on_progress = on_progress
-        self._buffer = memoryview(bytearray(LEAF_BYTES))
-        self._bytes = self._size = self._files = 0
+    """One reading. Everything that is not hashing happens on the caller's thread."""
+
+    def __init__(self, path: str, on_progress: Progress, memory: Memory, clock_ns: Callable[[], int]) -> None:
+        self._path, self._on_progress, self._memory, self._clock_ns = path, on_progress, memory, clock_ns
+        self._bytes = self._size = self._files = self._known = 0
+        self._hashers = Hashers()
+        self._ended: set[Level] = set()  # folders that were walked and are still read in
 
     def run(self) -> Generator[Event, None, None]:
-        parent, name = os.path.split(self._path)
         try:
             mode = os.lstat(self._path).st_mode
-        except OSError as error:
-            raise UsageError(f"{self._path} cannot be read: {error.strerror}") from error
-        if stat.S_ISLNK(mode):
-            raise UsageError(
-                f"{self._path} is a symbolic link", hint=f"publish what it points to: {os.path.realpath(self._path)}"
-            )
-        try:
+            if stat.S_ISLNK(mode):
+                pointed = os.path.realpath(self._path)
+                raise UsageError(f"{self._path} is a symbolic link", hint=f"publish what it points to: {pointed}")
             if stat.S_ISDIR(mode):
                 root = yield from self._tree(Folder.open(self._path))
-            elif not stat.S_ISREG(mode):
-                raise _LeftOut(kind_in_words(mode))
+            elif stat.S_ISREG(mode):
+                root = yield from self._single()
             else:
-                folder = Folder.open(os.path.realpath(parent))
-                try:
-                    _refuse_home(folder)
-                    root = yield from self._file(folder, name, "")
-                finally:
-                    folder.close()
-        except (_LeftOut, OSError) as error:
-            raise UsageError(f"{self._path} cannot be published: {_reason(error)}") from error
-        yield Scanned(root.cid, self._size, self._files)
+                raise LeftOut(kind_in_words(mode))
+        except (LeftOut, OSError) as error:
+            words = f"{self._path} cannot be published: {reason(error)}"
+            if str(error) in (CHANGED, SHORTER):
+                raise ChangedError(words, hint="publish again when nothing writes to it") from error
+            raise UsageError(words) from error
+        finally:
+            self._hashers.close()
+        yield Scanned(root.cid, self._size, self._files, self._known)
+
+    # ------------------------------------------------------------ a folder
 
     def _tree(self, top: Folder) -> Generator[Event, None, Built]:
-        """Depth first, without recursion: a level is finished when its names are used up."""
-        levels: list[_Level] = []
+        walking = walk(top)
+        ahead: deque[_Chunk] = deque()
+        chunk = _Chunk()
+        root = None
         try:
-            _refuse_home(top)
-            levels.append(_Level(top, b"", "", iter(top.names())))
-            while True:
-                level = levels[-1]
-                name = next(level.names, None)
-                if name is not None:
-                    yield from self._entry(levels, level, name)
-                    continue
-                built, blocks = build_folder(level.entries)
-                yield Blocks(tuple(blocks))
-                levels.pop().folder.close()
-                if not levels:
-                    return built
-                levels[-1].entries.append((level.name, built))
+            for item in walking:
+                if isinstance(item, Ended):
+                    self._ended.add(item.level)
+                if isinstance(item, Found) and item.stat.st_size > LONG_BYTES:
+                    yield from self._long_in_folder(item)
+                elif chunk.add(item):
+                    ahead.append(self._begin(chunk))
+                    chunk = _Chunk()
+                    if len(ahead) > JOBS_AHEAD * self._hashers.threads:
+                        yield from self._finish(ahead.popleft())
+            ahead.append(self._begin(chunk))
+            while ahead:
+                root = yield from self._finish(ahead.popleft())
         finally:
-            for level in levels:
+            self._leave(ahead, walking)
+        assert root is not None, "the walk ends with its top"
+        return root
+
+    def _leave(self, ahead: deque[_Chunk], walking: Generator[Item, None, None]) -> None:
+        """Close what is open, but only what no thread may be reading in."""
+        jobs = [chunk.outcomes for chunk in ahead if chunk.outcomes is not None and not chunk.outcomes.cancel()]
+        if not wait(jobs, HANG_S).not_done:
+            walking.close()
+            for level in self._ended:
                 level.folder.close()
 
-    def _entry(self, levels: list[_Level], level: _Level, name: bytes) -> Generator[Event, None, None]:
-        text = os.fsdecode(name)
-        shown = name.decode("utf-8", "replace")
-        path = f"{level.path}/{shown}" if level.path else shown
-        self._on_progress(self._bytes, self._files, path)
-        try:
-            if text != shown:
-                raise _LeftOut("its name is not UTF-8, which a folder of IPFS cannot hold: rename it")
-            mode = level.folder.stat(text).st_mode
-            if stat.S_ISDIR(mode):
-                if len(levels) >= MAX_FOLDER_DEPTH:
-                    raise _LeftOut(f"it lies deeper than {MAX_FOLDER_DEPTH} folders")
-                folder = Folder.open(text, level.folder)
-                try:
-                    _refuse_home(folder)
-                    levels.append(_Level(folder, name, path, iter(folder.names())))
-                except (_LeftOut, OSError):
-                    folder.close()
-                    raise
-            elif stat.S_ISLNK(mode):
-                built, blocks = build_symlink(level.folder.readlink(text))
-                level.entries.append((name, built))
-                yield Blocks(tuple(blocks))
-            elif not stat.S_ISREG(mode):  # before opening: to open a device can do things
-                raise _LeftOut(kind_in_words(mode))
-            else:
-                level.entries.append((name, (yield from self._file(level.folder, text, path))))
-        except (_LeftOut, OSError) as error:
-            yield Skipped(path, _reason(error))
+    def _begin(self, chunk: _Chunk) -> _Chunk:
+        found = [item for item in chunk.items if isinstance(item, Found)]
+        if self._memory is not NO_MEMORY and found:
+            for item, known in zip(found, self._memory.files([item.path for item in found]), strict=True):
+                if known is not None and (leaves := self._recall(item, known)) is not None:
+                    chunk.known[item.path] = known, leaves
+        unread = [(item.level.folder, os.fsdecode(item.name)) for item in found if item.path not in chunk.known]
+        if unread:
+            clock_ns = self._clock_ns
+            chunk.outcomes = self._hashers.submit(lambda buffer: hash_files(unread, buffer, clock_ns))
+        return chunk
 
-    def _file(self, folder: Folder, name: str, path: str) -> Generator[Event, None, Built]:
-        """Read one file once. Raises _LeftOut or OSError only while no event told of it."""
-        with io.FileIO(folder.open_file(name)) as file:
-            before = os.fstat(file.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise _LeftOut(kind_in_words(before.st_mode))
-            told = File(path, before.st_size, before.st_mtime_ns)
-            if before.st_size <= HELD_LEAVES * LEAF_BYTES:
-                events: list[Event] = [told]
-                built = _collect(self._read(file, before, path), events)
-                yield from events
+    def _recall(self, item: Found, known: KnownFile) -> tuple[Piece, ...] | None:
+        """Its leaves, if it looks as it did when it was read and all of them are known."""
+        size = item.stat.st_size
+        if known.stamp.inode == UNSETTLED or stamp_of(item.stat) != known.stamp:
+            return None
+        if size <= LEAF_BYTES:
+            leaves: tuple[Piece, ...] = () if known.first is None else (known.first,)
+        else:
+            leaves = tuple(self._memory.leaves(known.id, 0, KNOWN_LEAVES))
+        return leaves if leaves and sum(length for _, _, length in leaves) == size else None
+
+    def _finish(self, chunk: _Chunk) -> Generator[Event, None, Built | None]:
+        """Tell of a chunk. The tree's root, if its top has ended here."""
+        outcomes = iter(chunk.outcomes.result() if chunk.outcomes is not None else ())
+        files: list[HashedFile] = []
+        kept: list[tuple[int, int]] = []
+        root = None
+        for item in chunk.items:
+            if isinstance(item, Found):
+                if (held := chunk.known.get(item.path)) is not None:
+                    kept.append((held[0].id, held[0].base))
+                    yield from self._add(item, held[1])
+                    self._known += item.stat.st_size
+                elif isinstance(outcome := next(outcomes), Hashed):
+                    files.append(HashedFile(item.path, outcome.stamp, outcome.leaves))
+                    yield from self._add(item, outcome.leaves)
+                else:
+                    yield Skipped(item.path, outcome)
+            elif isinstance(item, Ended):
+                root = yield from self._end(item)
+            elif isinstance(item, Link):
+                built, blocks = build_symlink(item.target)
+                item.level.entries.append((item.name, built))
+                yield Blocks(tuple(blocks))
             else:
-                yield told
-                try:
-                    built = yield from self._read(file, before, path)
-                except (_LeftOut, OSError) as error:
-                    raise ChangedError(
-                        f"{path or name} could not be read to its end: {_reason(error)}",
-                        hint="publish again when nothing writes to it",
-                    ) from error
+                yield item
+        if files:
+            yield Files(tuple(files))
+        if kept:
+            yield Kept(tuple(kept))
+        return root
+
+    def _add(self, item: Found, leaves: tuple[Piece, ...]) -> Generator[Event, None, None]:
+        """A file of known leaves becomes an entry of its folder."""
+        if len(leaves) == 1:
+            cid, _, length = leaves[0]
+            built = Built(cid, length, length)
+        else:
+            builder = FileBuilder()
+            for cid, _, length in leaves:
+                builder.add(cid, length)
+            built, blocks = builder.finish()
+            yield Blocks(tuple(blocks))
+        item.level.entries.append((item.name, built))
+        self._bytes += built.size
+        self._count(built, item.path)
+
+    def _end(self, item: Ended) -> Generator[Event, None, Built | None]:
+        level = item.level
+        self._ended.remove(level)
+        level.folder.close()
+        built, blocks = build_folder(level.entries)
+        yield Blocks(tuple(blocks))
+        if level.parent is None:
+            return built
+        level.parent.entries.append((level.name, built))
+        return None
+
+    def _count(self, built: Built, path: str) -> None:
         self._size += built.size
         self._files += 1
-        return built
+        self._on_progress(self._bytes, self._files, path)
 
-    def _read(self, file: io.FileIO, before: os.stat_result, path: str) -> Generator[Event, None, Built]:
-        builder = FileBuilder()
-        leaves: list[Piece] = []
-        offset = 0
-        while offset < before.st_size or not before.st_size:
-            length = self._fill(file, min(LEAF_BYTES, before.st_size - offset))
-            if not offset and is_key_file(bytes(self._buffer[: min(length, KEY_FILE_HEAD_BYTES)])):
-                raise _LeftOut("it is a secret key of p2pnode")
-            cid = Cid.v1(RAW, hashlib.sha256(self._buffer[:length]).digest())
-            leaves.append((cid, offset, length))
-            offset += length
-            self._bytes += length
-            self._on_progress(self._bytes, self._files, path)
-            blocks = builder.add(cid, length)
-            if blocks:
-                yield Leaves(tuple(leaves))
-                yield Blocks(tuple(blocks))
-                leaves.clear()
-            if not before.st_size:
-                break
-        after = os.fstat(file.fileno())
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise _LeftOut("it changed while it was being read")
-        built, blocks = builder.finish()
-        if leaves:
-            yield Leaves(tuple(leaves))
-        if blocks:
-            yield Blocks(tuple(blocks))
-        return built
+    # ------------------------------------------------------------ a long file
 
-    def _fill(self, file: io.FileIO, count: int) -> int:
-        """Exactly `count` bytes into the buffer: a short read is not yet an end, but an end is a change."""
-        filled = 0
-        while filled < count:
-            got = file.readinto(self._buffer[filled:count])
-            if not got:
-                raise _LeftOut("it became shorter while it was being read")
-            filled += got
-        return filled
-
-
-def _refuse_home(folder: Folder) -> None:
-    """A node's folder holds its keys, and which of its names are one person: whoever publishes it means something else.
-
-    Its library, being a folder of its own, may be published.
-    """
-    try:
-        with io.FileIO(folder.open_file(HOME_MARK)) as file:
-            if is_key_file(file.read(KEY_FILE_HEAD_BYTES) or b""):
-                raise _LeftOut("it is the folder of a p2pnode node, with its secret keys")
-    except OSError:
-        return  # no such file, or one that nobody here can read, and so nobody can publish
-
-
-def _collect(events: Generator[Event, None, Built], into: list[Event]) -> Built:
-    while True:
+    def _single(self) -> Generator[Event, None, Built]:
+        """The path is one file, of any size."""
+        parent, name = os.path.split(self._path)
+        folder = Folder.open(os.path.realpath(parent))
         try:
-            into.append(next(events))
-        except StopIteration as stop:
-            built: Built = stop.value
-            return built
+            refuse_home(folder)
+            return (yield from self._long(folder, name, ""))
+        finally:
+            folder.close()
 
+    def _long_in_folder(self, item: Found) -> Generator[Event, None, None]:
+        try:
+            built = yield from self._long(item.level.folder, os.fsdecode(item.name), item.path)
+        except (LeftOut, OSError) as error:
+            yield Skipped(item.path, reason(error))
+        else:
+            item.level.entries.append((item.name, built))
 
-def _reason(error: Exception) -> str:
-    return f"it cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+    def _long(self, folder: Folder, name: str, path: str) -> Generator[Event, None, Built]:
+        descriptor = folder.open_file(name)
+        try:
+            now_ns, before = self._clock_ns(), regular(descriptor)
+            builder, begun = FileBuilder(), self._bytes
+            known = self._memory.files([path])[0]
+            if known is None or known.stamp != stamp_of(before) or known.stamp.inode == UNSETTLED:
+                known = None
+            elif known.base != self._memory.unfinished and not (yield from self._whole(known, builder)):
+                builder, known = FileBuilder(), None
+            if known is None or known.base == self._memory.unfinished:
+                stamp = stamp_of(before)
+                yield Began(path, stamp if stamp.settled(now_ns) else stamp.unsettled(), known)
+                try:
+                    start = 0 if known is None else (yield from self._continue(known, builder))
+                    if start < before.st_size or not builder.begun:
+                        yield from self._ranges(descriptor, before, start, builder, path)
+                    unchanged(descriptor, before, now_ns)
+                except (LeftOut, OSError):
+                    self._bytes = begun
+                    yield Withdrawn()
+                    raise
+        finally:
+            os.close(descriptor)
+        built, blocks = builder.finish()
+        yield Blocks(tuple(blocks))
+        self._count(built, path)
+        return built
+
+    def _whole(self, known: KnownFile, builder: FileBuilder) -> Generator[Event, None, bool]:
+        """Take over a file that is known whole. False if it is not whole after all (a leaf of it went bad)."""
+        before = self._bytes, self._known
+        if (yield from self._continue(known, builder)) == known.stamp.size and builder.begun:
+            yield Kept(((known.id, known.base),))
+            return True
+        self._bytes, self._known = before
+        return False
+
+    def _continue(self, known: KnownFile, builder: FileBuilder) -> Generator[Event, None, int]:
+        """Take over the leaves that are known, gapless from the beginning. Where reading goes on."""
+        offset = 0
+        while leaves := self._memory.leaves(known.id, offset, KNOWN_LEAVES):
+            for cid, start, length in leaves:
+                if start != offset or length != min(LEAF_BYTES, known.stamp.size - start):
+                    return offset
+                if blocks := builder.add(cid, length):
+                    yield Blocks(tuple(blocks))
+                offset += length
+                self._bytes += length
+                self._known += length
+            if offset == known.stamp.size:
+                break
+        return offset
+
+    def _ranges(
+        self, descriptor: int, before: os.stat_result, start: int, builder: FileBuilder, path: str
+    ) -> Generator[Event, None, None]:
+        if not before.st_size:
+            yield Leaves(((EMPTY_LEAF, 0, 0),))
+            return
+        size = before.st_size
+        offsets = iter(range(start, size, RANGE_BYTES))
+        ahead: deque[Future[list[Piece]]] = deque()
+
+        def more() -> None:
+            offset = next(offsets, None)
+            if offset is not None:
+                end = min(offset + RANGE_BYTES, size)
+                ahead.append(self._hashers.submit(lambda buffer: hash_range(descriptor, offset, end, buffer)))
+
+        try:
+            for _ in range(JOBS_AHEAD * self._hashers.threads):
+                more()
+            while ahead:
+                leaves = ahead.popleft().result()
+                more()
+                for cid, _, length in leaves:
+                    if blocks := builder.add(cid, length):
+                        yield Blocks(tuple(blocks))
+                    self._bytes += length
+                yield Leaves(tuple(leaves))
+                self._on_progress(self._bytes, self._files, path)
+                if os.fstat(descriptor).st_mtime_ns != before.st_mtime_ns:
+                    raise LeftOut(CHANGED)
+        finally:
+            wait([job for job in ahead if not job.cancel()], HANG_S)

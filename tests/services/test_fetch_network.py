@@ -11,11 +11,12 @@ import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.fetch_messages import MAX_REQUEST_BYTES, PROTOCOL, Status, decode_request, encode_head
-from p2pnode.local.tree import Blocks, File, Leaves, Scanned, scan
+from p2pnode.local.tree import scan
 from p2pnode.net.network import Libp2pNetwork
 from p2pnode.ports import Store, Stream, Tx
 from p2pnode.services.fetch import fetch
 from p2pnode.services.framing import receive_frame
+from p2pnode.services.publish_reading import Reading
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.transfer import Transfer
 from p2pnode.store.sqlite import open_store
@@ -38,21 +39,16 @@ def _make(folder: Path) -> Path:
 
 
 async def _publish(store: Store, folder: Path) -> Cid:
+    content = await store.write(lambda tx: tx.begin_content(str(folder), owned=False, public=True))
+    reading = Reading(str(folder), content)
     events = await trio.to_thread.run_sync(lambda: list(scan(str(folder))))
 
     def put(tx: Tx) -> Cid:
-        content, file = tx.begin_content(str(folder), owned=False, public=True), -1
-        for event in events:
-            if isinstance(event, File):
-                file = tx.add_file(content, event.path, event.size, event.mtime_ns)
-            elif isinstance(event, Leaves):
-                tx.add_leaves(content, file, event.leaves)
-            elif isinstance(event, Blocks):
-                tx.add_blocks(content, event.blocks)
-            elif isinstance(event, Scanned):
-                tx.complete_content(content, event.root, size=event.size, files=event.files)
-                return event.root
-        raise AssertionError("a scan ends with Scanned")
+        reading.keep(events, tx)
+        scanned = reading.scanned
+        assert scanned is not None, "a scan ends with Scanned"
+        tx.complete_content(content, scanned.root, size=scanned.size, files=scanned.files)
+        return scanned.root
 
     return await store.write(put)
 

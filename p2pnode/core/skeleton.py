@@ -70,7 +70,7 @@ class SkeletonWalk:
 
     def __init__(self, root: Cid, *, max_bytes: int = MAX_CONTENT_BYTES) -> None:
         self._root = root
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._top = FolderNode()
         self._waiting: dict[Cid, list[_Visit]] = {}
         self._unasked: deque[Cid] = deque()
@@ -160,8 +160,8 @@ class SkeletonWalk:
             self._unasked.append(visit.cid)
 
     def _check_budget(self) -> None:
-        if self._size > self._max_bytes:
-            raise RefusedError(f"this content declares {self._size} bytes; at most {self._max_bytes} can be taken")
+        if self._size > self.max_bytes:
+            raise RefusedError(f"this content declares {self._size} bytes; at most {self.max_bytes} can be taken")
         allowed = INTERIOR_FLAT_BYTES + self._size // INTERIOR_SHARE + INTERIOR_ENTRY_BYTES * self._entries
         if self._interior_bytes > min(allowed, MAX_INTERIOR_BYTES):
             raise RefusedError(

@@ -14,12 +14,12 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.dag import inline_block
 from p2pnode.core.layout import Skeleton, SkeletonFile
-from p2pnode.core.skeleton import SkeletonWalk, inline_bytes
+from p2pnode.core.skeleton import inline_bytes
 from p2pnode.errors import NotFoundError, RefusedError, StoreError
 from p2pnode.local.output import Output, clone
 from p2pnode.ports import Content, Store
-
-WALK_BATCH = 64
+from p2pnode.services.selection import Selection, chosen_files
+from p2pnode.services.walk import read_skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +33,23 @@ class Exported:
     symlinks: tuple[str, ...]
 
 
-async def export(store: Store, root: Cid, path: str) -> Exported:
-    """Write the content out to the absolute `path`. NotFoundError: not held whole; RefusedError: the path exists; StoreError: the disk."""
+async def export(store: Store, root: Cid, path: str, *, only: Selection = None) -> Exported:
+    """Write the content, or what is chosen of it, out to the absolute `path`.
+
+    NotFoundError: not held whole; RefusedError: the path exists; StoreError: the disk.
+    """
     content = await store.read(lambda tx: tx.content(root))
-    if content is None or content.state != "complete":
+    if content is None or (content.state != "complete" and only is None):
         raise NotFoundError(f"{root} is not here in full", hint="fetch it first")
     output = await trio.to_thread.run_sync(Output, path)
     skeleton = await read_skeleton(store, root)
     if not skeleton.files and not skeleton.folders:
         raise RefusedError(f"{root} is a symbolic link and nothing else: links are not written out")
+    files = [skeleton.files[index] for index in sorted(chosen_files(skeleton, only))]
     try:
-        for folder in skeleton.folders:
+        for folder in skeleton.folders if only is None else ():
             await trio.to_thread.run_sync(output.make_folder, folder)
-        for file in skeleton.files:
+        for file in files:
             await _write(store, content, skeleton, file, output)
         await trio.to_thread.run_sync(output.finish)
     except OSError as error:
@@ -54,19 +58,7 @@ async def export(store: Store, root: Cid, path: str) -> Exported:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(output.abandon)  # nothing is left of it after `finish`
     links = tuple(link for link, _ in skeleton.symlinks)
-    return Exported(output.path, skeleton.size, len(skeleton.files), skeleton.renamed, links)
-
-
-async def read_skeleton(store: Store, root: Cid) -> Skeleton:
-    """The skeleton of a content that is held. NotFoundError if a node is missing."""
-    walk = SkeletonWalk(root)
-    while not walk.done:
-        if walk.busy:
-            await trio.lowlevel.checkpoint()
-            walk.step()
-        for cid in walk.wanted(WALK_BATCH):
-            walk.feed(cid, await _block(store, cid))
-    return walk.result()
+    return Exported(output.path, sum(file.size for file in files), len(files), skeleton.renamed, links)
 
 
 async def _write(store: Store, content: Content, skeleton: Skeleton, file: SkeletonFile, output: Output) -> None:

@@ -1,36 +1,284 @@
 """The journey "fetch": a content from many providers, nothing of it trusted, nothing of it fetched twice.
 
-Skeleton first (interior nodes, within the limits of core.skeleton), then the leaves. What was verified is kept by the store at once,
-so a fetch that was cancelled or cut off goes on where it was: what is missing is a set difference. Called by the transfers service.
+Skeleton first (interior nodes, within the limits of core.skeleton), then the leaves that somebody wants: of everything, of chosen files
+and folders, or just ahead of where somebody reads. What was verified is kept by the store at once, so a fetch that was cancelled or cut
+off goes on where it was: what is missing is a set difference. Called by the transfers service; readers come through services.reading.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 import trio
 
-from p2pnode.core.cid import RAW, Cid
-from p2pnode.core.dag import inline_block
+from p2pnode.core.cid import Cid
 from p2pnode.core.ids import PeerId
-from p2pnode.core.layout import Skeleton, SkeletonFile
-from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk, inline_bytes
-from p2pnode.errors import ChangedError, DecodeError, P2pnodeError
-from p2pnode.limits import KIB, MIB
-from p2pnode.ports import Content, Incoming, Network, Store, WantedFile
+from p2pnode.core.layout import Skeleton
+from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk
+from p2pnode.errors import DecodeError, NotFoundError, P2pnodeError
+from p2pnode.ports import Content, Incoming, Network, Store
+from p2pnode.services.awaited import Awaited, Bell
+from p2pnode.services.selection import Selection, both, chosen_files
 from p2pnode.services.swarm import FindMore, Swarm
 from p2pnode.services.transfer import Transfer
+from p2pnode.services.walk import held_blocks, walk_skeleton
+from p2pnode.services.wanted_files import wanted_file
 
-WALK_BATCH = 256
-"""Interior nodes looked up in the store at a time."""
-INTERIOR_GUESS_BYTES = 32 * KIB
-"""Bytes that an interior node is taken to have before it comes: what is asked ahead is reckoned by it."""
-MAX_EARLY_BYTES = 8 * MIB
-"""Raw leaves that had to be loaded for their length and are kept until the files are laid out."""
-SMALL_VISITS = 10_000
-"""Links of a skeleton that is laid out at once; a larger one in a worker thread."""
 CHECKPOINT_TIMEOUT_S = 20.0
 """Seconds to bring to the disk what was verified when a fetch is cancelled."""
+COPY_BATCH = 64
+"""Leaves that other works hold, copied at a time."""
+
+OnComplete = Callable[[Content], Awaitable[None]]
+
+
+class Fetching:
+    """One content on its way in, for everybody who wants it: some want all of it or chosen files, some read."""
+
+    def __init__(
+        self,
+        network: Network,
+        store: Store,
+        root: Cid,
+        name: str,
+        *,
+        find_more: FindMore | None,
+        transfer: Transfer,
+        on_complete: OnComplete,
+        only: Selection = None,
+        max_bytes: int = MAX_CONTENT_BYTES,
+    ) -> None:
+        """`on_complete` is called each time when everything that was chosen so far is on the disk. `only`: (), nothing yet."""
+        self._store, self._root, self._name, self._transfer = store, root, name, transfer
+        self._on_complete = on_complete
+        self._only = only
+        self._walk = SkeletonWalk(root, max_bytes=max_bytes)
+        self._swarm = Swarm(network, root, transfer, find_more)
+        self._skeleton: Skeleton | None = None
+        self._incoming: Incoming | None = None
+        self._lengths: dict[Cid, int] = {}
+        self._goal: set[int] = set()
+        self._goal_left: set[Cid] = set()
+        self._unchosen = True
+        self._awaited: dict[Cid, list[Awaited]] = {}
+        self._readers = 0
+        self._changed = Bell()
+        self._error: P2pnodeError | None = None
+
+    async def run(self, providers: Sequence[PeerId]) -> None:
+        """Until what was chosen is complete and on the disk, and nobody reads any more.
+
+        It waits for providers as long as it must (the transfer says so); cancel its scope to stop, and begin again to go on.
+        DecodeError: the content is malformed; RefusedError: over a limit, over `max_bytes` or over quota; StoreError: the disk.
+        """
+        error: P2pnodeError | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._swarm.run, providers)
+                try:
+                    await self._journey()
+                except P2pnodeError as failure:  # out of a nursery it would come as a group
+                    error = failure
+                nursery.cancel_scope.cancel()
+        finally:
+            self._end(error)
+        if error is not None:
+            raise error
+
+    def allow(self, max_bytes: int) -> None:
+        """Somebody joined who takes a larger content."""
+        self._walk.max_bytes = max(self._walk.max_bytes, max_bytes)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the whole content, once they are known."""
+        return None if self._skeleton is None else self._skeleton.size
+
+    def choose(self, only: Selection) -> None:
+        """Somebody joined who wants these too."""
+        self._only = both(self._only, only)
+        self._unchosen = True
+        self._changed.ring()
+
+    # ------------------------------------------------------------ for those who read
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """As long as somebody reads the fetch goes on, whatever was chosen is complete or not."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            self._changed.ring()
+
+    async def skeleton(self) -> Skeleton:
+        """Once it is known. Raises what ended the fetch."""
+        while self._incoming is None or self._skeleton is None:
+            if self._error is not None:
+                raise self._error
+            await self._changed.wait()
+        return self._skeleton
+
+    async def open(self, index: int) -> None:
+        """Somebody is about to read this file: it gets room. RefusedError over quota."""
+        skeleton = await self.skeleton()
+        assert self._incoming is not None
+        await self._incoming.choose([index])
+        self._transfer.expect(0)
+        await self._take_what_is_here({cid: length for cid, _, length in skeleton.files[index].leaves})
+
+    def expect(self, cid: Cid, length: int) -> Awaited | None:
+        """A leaf that a reader comes to soon, asked for before all others; None if it is held already."""
+        if self._incoming is None or not self._incoming.lacks(cid):
+            return None
+        awaited = Awaited()
+        if self._error is not None:
+            awaited.fail(self._error)
+            return awaited
+        self._awaited.setdefault(cid, []).append(awaited)
+        if cid not in self._lengths:
+            self._lengths[cid] = length
+            self._transfer.expect(length)
+        self._swarm.wanted([(cid, length)], first=True)
+        return awaited
+
+    def unexpect(self, cid: Cid, awaited: Awaited) -> None:
+        """The reader went away before this leaf came."""
+        waiting = self._awaited.get(cid, [])
+        if awaited in waiting:
+            waiting.remove(awaited)
+        if waiting or self._awaited.pop(cid, None) is None or cid in self._goal_left:
+            return
+        if self._swarm.unwanted(cid):
+            self._transfer.expect(-self._lengths.pop(cid, 0))
+
+    async def block(self, cid: Cid) -> bytes | None:
+        """A leaf that is held. None if it is not, after all."""
+        block = await self._store.read_block(cid)
+        if block is None and self._incoming is not None:
+            await self._incoming.checkpoint()  # it came, and the index does not say so yet
+            block = await self._store.read_block(cid)
+        return block
+
+    # ------------------------------------------------------------ the journey
+
+    async def _journey(self) -> None:
+        skeleton, early = await walk_skeleton(self._store, self._swarm, self._walk)
+        self._goal = chosen_files(skeleton, self._only)
+        files = [wanted_file(skeleton, file) for file in skeleton.files]
+        folders = [path for path in skeleton.folders if path]
+        self._incoming = await self._store.start_incoming(
+            self._root, self._name, skeleton.blocks.items(), files, folders=folders, chosen=sorted(self._goal)
+        )
+        self._skeleton = skeleton
+        self._changed.ring()
+        try:
+            await self._fill(self._incoming, skeleton, early)
+        except P2pnodeError:
+            raise
+        except BaseException:  # cancelled: out of a nursery it comes in a group
+            with trio.CancelScope(deadline=trio.current_time() + CHECKPOINT_TIMEOUT_S, shield=True):
+                await self._incoming.checkpoint()
+            raise
+        await self._incoming.checkpoint()
+
+    async def _fill(self, incoming: Incoming, skeleton: Skeleton, early: dict[Cid, bytes]) -> None:
+        failure: list[P2pnodeError] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._take_blocks, failure)
+            try:
+                await self._until_complete(incoming, skeleton, early, failure)
+            except P2pnodeError as error:
+                failure.append(error)
+            nursery.cancel_scope.cancel()
+        if failure:
+            raise failure[0]
+
+    async def _until_complete(
+        self, incoming: Incoming, skeleton: Skeleton, early: dict[Cid, bytes], failure: list[P2pnodeError]
+    ) -> None:
+        told = False
+        while not failure:
+            if self._unchosen:
+                self._unchosen, told = False, self._only == ()
+                await self._choose(incoming, skeleton)
+                for cid in [cid for cid in early if cid in self._goal_left]:
+                    await self._put(cid, early.pop(cid))
+                continue
+            if not told and not self._goal_left:
+                told = True
+                await self._on_complete(await self._finish(incoming, skeleton))
+                continue
+            is_whole = told and len(self._goal) == len(skeleton.files)
+            if not self._goal_left and (not self._readers or is_whole):
+                return
+            await self._changed.wait()
+
+    async def _choose(self, incoming: Incoming, skeleton: Skeleton) -> None:
+        """What is missing of what was chosen: copied from other works, else asked for; and counted as progress."""
+        self._goal = chosen_files(skeleton, self._only)
+        await incoming.choose(sorted(self._goal))
+        lengths = {cid: length for index in self._goal for cid, _, length in skeleton.files[index].leaves}
+        missing = {cid: lengths[cid] for cid in incoming.missing if cid in lengths}
+        total = sum(lengths.values())
+        self._transfer.begin(total - sum(missing.values()), total)
+        del lengths
+        self._goal_left = set(missing)
+        self._lengths.update(missing)
+        await self._take_what_is_here(missing)
+        self._swarm.wanted((cid, length) for cid, length in missing.items() if cid in self._lengths)
+
+    async def _finish(self, incoming: Incoming, skeleton: Skeleton) -> Content:
+        everything = len(skeleton.files)
+        if len(self._goal) == everything or (len(incoming.chosen) == everything and not incoming.missing):
+            self._goal = set(range(everything))
+            return await incoming.finish()
+        return await incoming.finish(sorted(self._goal))
+
+    async def _take_blocks(self, failure: list[P2pnodeError]) -> None:
+        try:
+            while True:
+                for cid, block in await self._swarm.blocks.receive():
+                    await self._put(cid, block)
+        except P2pnodeError as error:
+            failure.append(error)
+            self._changed.ring()
+
+    async def _take_what_is_here(self, leaves: dict[Cid, int]) -> None:
+        held = await self._store.read(lambda tx: tx.has(leaves))
+        assert self._incoming is not None
+        here = [cid for cid in leaves if cid in held and self._incoming.lacks(cid)]
+        for at in range(0, len(here), COPY_BATCH):
+            for cid, block in (await held_blocks(self._store, here[at : at + COPY_BATCH])).items():
+                self._lengths.setdefault(cid, leaves[cid])
+                await self._put(cid, block)
+
+    async def _put(self, cid: Cid, block: bytes) -> None:
+        length = self._lengths.get(cid)
+        if length is None or self._incoming is None:
+            return  # it came twice, or is an interior node that came late
+        if len(block) != length:
+            raise DecodeError(f"leaf {cid} has {len(block)} bytes where its tree says {length}: the work is damaged")
+        await self._incoming.put_leaf(cid, block)
+        if self._lengths.pop(cid, None) is None:
+            return
+        self._goal_left.discard(cid)
+        self._transfer.arrived(length)
+        for awaited in self._awaited.pop(cid, ()):
+            awaited.arrive(block)
+        if not self._goal_left:
+            self._changed.ring()
+
+    def _end(self, error: P2pnodeError | None) -> None:
+        """Whoever still reads hears why nothing comes any more."""
+        self._error = error or NotFoundError("the fetch was stopped while this was read", hint="read it again to go on")
+        for waiting in self._awaited.values():
+            for awaited in waiting:
+                awaited.fail(self._error)
+        self._awaited.clear()
+        self._changed.ring()
 
 
 async def fetch(
@@ -39,146 +287,44 @@ async def fetch(
     root: Cid,
     name: str,
     *,
-    providers: Sequence[PeerId],
+    providers: Collection[PeerId],
     find_more: FindMore | None,
     transfer: Transfer,
+    only: Selection = None,
     max_bytes: int = MAX_CONTENT_BYTES,
 ) -> Content:
-    """Fetch `root` into the library under `name`; returns when it is complete and on the disk.
+    """Fetch `root`, or what is chosen of it, into the library under `name`; returns when that is complete and on the disk.
 
-    It waits for providers as long as it must (`transfer` says so); cancel its scope to stop, and call again to go on. DecodeError: the
-    content is malformed; RefusedError: over a limit, over `max_bytes` or over quota; StoreError: the disk.
+    For who wants nothing but one fetch; it raises what `Fetching.run` does, and says in the transfer how it ended.
     """
+    got: list[Content] = []
     held = await store.read(lambda tx: tx.content(root))
     if held is not None and held.state == "complete":
         transfer.begin(held.size, held.size)
         transfer.say("done", "it was here already")
         return held
-    swarm = Swarm(network, root, transfer, find_more)
-    outcome: list[Content | P2pnodeError] = []
 
-    async def journey() -> None:
-        try:
-            skeleton, early = await _walk(store, swarm, SkeletonWalk(root, max_bytes=max_bytes))
-            outcome.append(await _leaves(store, swarm, name, skeleton, early, transfer))
-        except P2pnodeError as error:  # out of a nursery it would come as a group
-            outcome.append(error)
+    async def complete(content: Content) -> None:
+        got.append(content)
 
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(swarm.run, providers)
-            await journey()
-            nursery.cancel_scope.cancel()
-    finally:
-        if not outcome:
-            transfer.say("cancelled", "stopped; what was verified is kept, and the next fetch goes on from there")
-    if isinstance(outcome[0], P2pnodeError):
-        transfer.say("failed", outcome[0].message)
-        raise outcome[0]
-    transfer.say("done", "every byte was verified and is on the disk")
-    return outcome[0]
-
-
-async def _walk(store: Store, swarm: Swarm, walk: SkeletonWalk) -> tuple[Skeleton, dict[Cid, bytes]]:
-    """The skeleton, from the store where it is held, and raw leaves that were loaded on the way."""
-    early: dict[Cid, bytes] = {}
-    early_bytes = 0
-
-    def feed(cid: Cid, block: bytes) -> None:
-        nonlocal early_bytes
-        walk.feed(cid, block)
-        if cid.codec == RAW and early_bytes + len(block) <= MAX_EARLY_BYTES:
-            early[cid] = block
-            early_bytes += len(block)
-
-    while not walk.done:
-        while walk.busy:
-            await trio.lowlevel.checkpoint()
-            walk.step()
-        needed = walk.wanted(WALK_BATCH)
-        absent = []
-        for cid in needed:
-            held = await _held(store, cid)
-            if held is None:
-                absent.append((cid, INTERIOR_GUESS_BYTES))
-            else:
-                feed(cid, held)
-        swarm.wanted(absent)
-        if not needed and not walk.done:
-            for cid, block in await swarm.blocks.receive():
-                feed(cid, block)
-    if walk.visits < SMALL_VISITS:
-        return walk.result(), early
-    return await trio.to_thread.run_sync(walk.result), early
-
-
-async def _held(store: Store, cid: Cid) -> bytes | None:
-    try:
-        return await store.read_block(cid)
-    except ChangedError:
-        return None
-
-
-async def _leaves(
-    store: Store, swarm: Swarm, name: str, skeleton: Skeleton, early: dict[Cid, bytes], transfer: Transfer
-) -> Content:
-    files = [_wanted_file(skeleton, file) for file in skeleton.files]
-    incoming = await store.start_incoming(
-        skeleton.root, name, skeleton.blocks.items(), files, folders=[path for path in skeleton.folders if path]
+    fetching = Fetching(
+        network,
+        store,
+        root,
+        name,
+        find_more=find_more,
+        transfer=transfer,
+        on_complete=complete,
+        only=only,
+        max_bytes=max_bytes,
     )
     try:
-        await _receive(store, incoming, swarm, files, early, transfer)
-    except trio.Cancelled:
-        with trio.CancelScope(deadline=trio.current_time() + CHECKPOINT_TIMEOUT_S, shield=True):
-            await incoming.checkpoint()
+        await fetching.run(list(providers))
+    except P2pnodeError as error:
+        transfer.say("failed", error.message)
         raise
-    return await incoming.finish()
-
-
-async def _receive(
-    store: Store,
-    incoming: Incoming,
-    swarm: Swarm,
-    files: Sequence[WantedFile],
-    early: dict[Cid, bytes],
-    transfer: Transfer,
-) -> None:
-    lengths = {cid: length for file in files for cid, _, length in file.leaves}
-    missing = dict.fromkeys(incoming.missing)
-    total = sum(lengths.values())
-    transfer.begin(total - sum(lengths[cid] for cid in missing), total)
-
-    async def put(cid: Cid, block: bytes) -> None:
-        if len(block) != lengths[cid]:
-            raise DecodeError(
-                f"leaf {cid} has {len(block)} bytes where its tree says {lengths[cid]}: the work is damaged"
-            )
-        await incoming.put_leaf(cid, block)
-        del missing[cid]
-        transfer.arrived(len(block))
-
-    elsewhere = await store.read(lambda tx: tx.has(missing))  # other works hold these already
-    for cid in [cid for cid in missing if cid in early or cid in elsewhere]:
-        block = early.get(cid) or await _held(store, cid)
-        if block is not None:
-            await put(cid, block)
-    swarm.wanted((cid, lengths[cid]) for cid in missing)
-    while missing:
-        for cid, block in await swarm.blocks.receive():
-            if cid in missing:
-                await put(cid, block)
-
-
-def _wanted_file(skeleton: Skeleton, file: SkeletonFile) -> WantedFile:
-    """As the store wants it: what interior nodes and identity CIDs carry goes inline, the rest are leaves to be fetched."""
-    inline = [(offset, inline_bytes(skeleton, cid)) for cid, offset, _ in file.inline]
-    leaves = []
-    for cid, offset, length in file.leaves:
-        carried = inline_block(cid)
-        if carried is None:
-            leaves.append((cid, offset, length))
-        elif len(carried) == length:
-            inline.append((offset, carried))
-        else:
-            raise DecodeError(f"leaf {cid} has {len(carried)} bytes where its tree says {length}: the work is damaged")
-    return WantedFile(file.path, file.size, tuple(leaves), tuple(sorted(inline)))
+    except BaseException:  # cancelled: out of a nursery it comes in a group
+        transfer.say("cancelled", "stopped; what was verified is kept, and the next fetch goes on from there")
+        raise
+    transfer.say("done", "every byte was verified and is on the disk")
+    return got[-1]

@@ -77,7 +77,7 @@ class Node:
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
         self.publish = Publish(store, me, self.admission, clock, self.outbox.wake)
         self.transfers = Transfers(store, network, self.search, clock, emit, self.outbox.wake)
-        self.reading = Reading(store)
+        self.reading = Reading(store, self.transfers)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others, and begin everything that runs by itself in `nursery`."""

@@ -18,6 +18,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, PeerError
 from p2pnode.limits import KIB, MIB
 from p2pnode.ports import Stream
+from p2pnode.services.awaited import Bell as Bell
 from p2pnode.services.framing import send_frame
 from p2pnode.services.wants import Wants
 
@@ -54,22 +55,6 @@ class LiedError(PeerError):
 
 class ReplacedError(NetworkError):
     """It has nothing that is wanted, and others wait for its place."""
-
-
-class Bell:
-    """Wakes whoever waits for something to change."""
-
-    def __init__(self) -> None:
-        self._event = trio.Event()
-
-    def ring(self) -> None:
-        """Wake all who wait now."""
-        self._event.set()
-        self._event = trio.Event()
-
-    async def wait(self) -> None:
-        """Until the next ring."""
-        await self._event.wait()
 
 
 class Provider:

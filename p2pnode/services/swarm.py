@@ -17,7 +17,8 @@ from p2pnode.core.fetch_messages import PROTOCOL
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, P2pnodeError, PeerError
 from p2pnode.ports import Network
-from p2pnode.services.provider import Asking, Bell, Block, LiedError, Provider, ReplacedError
+from p2pnode.services.awaited import Bell
+from p2pnode.services.provider import Asking, Block, LiedError, Provider, ReplacedError
 from p2pnode.services.transfer import Transfer
 from p2pnode.services.wants import Wants
 
@@ -59,10 +60,14 @@ class Swarm:
         self._find_pause_s = FIRST_FIND_PAUSE_S
         self._last_problem = ""
 
-    def wanted(self, blocks: Iterable[tuple[Cid, int]]) -> None:
-        """Ask for these too: (cid, expected bytes)."""
-        self._wants.add(blocks)
+    def wanted(self, blocks: Iterable[tuple[Cid, int]], *, first: bool = False) -> None:
+        """Ask for these too: (cid, expected bytes); `first`: before everything that waits."""
+        self._wants.add(blocks, first=first)
         self._bell.ring()
+
+    def unwanted(self, cid: Cid) -> bool:
+        """Nobody wants it any more. False if it was asked for already, and comes all the same."""
+        return self._wants.drop(cid)
 
     async def run(self, providers: Iterable[PeerId]) -> None:
         """Until cancelled."""

@@ -30,12 +30,21 @@ class Wants:
         """Blocks that have not come."""
         return len(self._bytes)
 
-    def add(self, blocks: Iterable[tuple[Cid, int]]) -> None:
-        """(cid, expected bytes), in the order in which they should come."""
+    def add(self, blocks: Iterable[tuple[Cid, int]], *, first: bool = False) -> None:
+        """(cid, expected bytes), in the order in which they should come; `first`: before all others, also if they wait already."""
+        fresh = []
         for cid, length in blocks:
-            if cid not in self._bytes:
+            if cid not in self._bytes or (first and cid not in self._asked):
                 self._bytes[cid] = length
-                self._queue.append(cid)
+                fresh.append(cid)
+        if first:
+            self._queue.extendleft(reversed(fresh))
+        else:
+            self._queue.extend(fresh)
+
+    def drop(self, cid: Cid) -> bool:
+        """No longer wanted. False, and nothing happens, if it was asked of somebody already."""
+        return cid not in self._asked and self._bytes.pop(cid, None) is not None
 
     def take(self, asker: Hashable, lacks: set[Cid], max_bytes: int, max_count: int) -> list[Cid]:
         """Blocks to ask `asker` for: at least one if any fits it, about `max_bytes` together. `lacks` are not asked of it."""
@@ -43,8 +52,8 @@ class Wants:
         passed: list[Cid] = []
         while self._queue and len(taken) < max_count and max_bytes > 0:
             cid = self._queue.popleft()
-            if cid not in self._bytes:
-                continue  # it came after all, from who was given up
+            if cid not in self._bytes or cid in self._asked:
+                continue  # it came after all, from who was given up; or it stood in the queue twice
             if cid in lacks:
                 passed.append(cid)
                 continue

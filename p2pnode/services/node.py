@@ -28,6 +28,7 @@ from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
+from p2pnode.services.bitswap import Bitswap
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
@@ -71,6 +72,7 @@ class Node:
             store, network, clock, gossip=self.gossip.publish_records, circle_keys=self.sync.circle_keys
         )
         self.blocks = ServeBlocks(network, store)
+        self.bitswap = Bitswap(network, store)
         self.search = Search(store, network, self.views, clock, self.sync.members_first)
         self.lookups = Lookups(store, self.search)
         self.explain = Explain(store, self.views, me, self.sync)
@@ -84,6 +86,7 @@ class Node:
         self.admission.watch(lambda change: self._changed(change, nursery))
         self.search.start()
         self.blocks.start()
+        await self.bitswap.start(nursery)
         await self.transfers.start(nursery)
         await self.sync.start(nursery)
         await self.gossip.start(nursery)

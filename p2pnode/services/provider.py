@@ -114,10 +114,9 @@ class Asking:
         self._verified_bytes = 0
         self._busy = False
 
-    @property
-    def unanswered(self) -> bool:
-        """Whether something was asked for that has not come."""
-        return bool(self._outstanding)
+    async def close(self) -> None:
+        """Give the stream up; at once if something was asked for that has not come."""
+        await (self._stream.reset() if self._outstanding else self._stream.aclose())
 
     async def run(self) -> None:
         """Ask for ever; ends by cancelling, or by NetworkError (broken, stalled) or PeerError (it broke the rules)."""

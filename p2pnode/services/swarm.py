@@ -17,6 +17,8 @@ from p2pnode.core.fetch_messages import PROTOCOL
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, P2pnodeError, PeerError
 from p2pnode.ports import Network
+from p2pnode.services.bitswap import Bitswap
+from p2pnode.services.bitswap_ask import BitswapAsking
 from p2pnode.services.awaited import Bell
 from p2pnode.services.provider import Asking, Block, LiedError, Provider, ReplacedError
 from p2pnode.services.transfer import Transfer
@@ -45,10 +47,21 @@ LIE_POINTS, MISBEHAVIOUR_POINTS = 50, 25
 
 
 class Swarm:
-    """`blocks` gives lists of (cid, verified bytes), each block once. `wanted` asks for more of them."""
+    """`blocks` gives lists of (cid, verified bytes), each block once. `wanted` asks for more of them.
 
-    def __init__(self, network: Network, root: Cid, transfer: Transfer, find_more: FindMore | None) -> None:
+    With `bitswap` those who speak nothing better are asked by it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        root: Cid,
+        transfer: Transfer,
+        find_more: FindMore | None,
+        bitswap: Bitswap | None = None,
+    ) -> None:
         self._network, self._root, self._transfer, self._find_more = network, root, transfer, find_more
+        self._bitswap = bitswap
         self._wants = Wants()
         self._bell = Bell()
         self._lonely = Bell()
@@ -125,20 +138,24 @@ class Swarm:
         self._add(nursery, ())
 
     async def _ask(self, provider: Provider) -> None:
-        stream = await self._network.open_stream(provider.peer, PROTOCOL, timeout_s=OPEN_TIMEOUT_S)
+        asking = await self._open_asking(provider)
         self._open += 1
         self._report(None)
-        asking = Asking(
-            provider, stream, self._root, self._wants, self._bell, self._hand_over, lambda: bool(self._backlog)
-        )
         try:
             await asking.run()
         finally:
             self._open -= 1
             with trio.CancelScope(deadline=trio.current_time() + CLOSE_TIMEOUT_S, shield=True):
-                await (stream.reset() if asking.unanswered else stream.aclose())
+                await asking.close()
             if not self._open:
                 self._lonely.ring()
+
+    async def _open_asking(self, provider: Provider) -> Asking | BitswapAsking:
+        wants, bell = self._wants, self._bell
+        if self._bitswap is not None and self._bitswap.is_the_way_to(provider.peer):
+            return self._bitswap.asking(provider, self._root, wants, bell, self._hand_over, lambda: bool(self._backlog))
+        stream = await self._network.open_stream(provider.peer, PROTOCOL, timeout_s=OPEN_TIMEOUT_S)
+        return Asking(provider, stream, self._root, wants, bell, self._hand_over, lambda: bool(self._backlog))
 
     async def _hand_over(self, provider: Provider, blocks: list[Block]) -> None:
         first = not self._transfer.used_providers

@@ -17,9 +17,9 @@ from p2pnode.core.fetch_messages import PROTOCOL
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, P2pnodeError, PeerError
 from p2pnode.ports import Network
+from p2pnode.services.awaited import Bell
 from p2pnode.services.bitswap import Bitswap
 from p2pnode.services.bitswap_ask import BitswapAsking
-from p2pnode.services.awaited import Bell
 from p2pnode.services.provider import Asking, Block, LiedError, Provider, ReplacedError
 from p2pnode.services.transfer import Transfer
 from p2pnode.services.wants import Wants

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest import mock
 
@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from p2pnode.core.cid import Cid
 from p2pnode.errors import ChangedError, UsageError
-from p2pnode.local import tree
+from p2pnode.local import hashing, tree
+from p2pnode.local.events import Began, Blocks, Event, Files, Leaves, Scanned, Withdrawn
 from p2pnode.local.folder import Folder
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
-from p2pnode.local.tree import Blocks, Event, File, Leaves, Scanned, Skipped, measure, root_cid, scan
+from p2pnode.local.tree import measure, root_cid, scan
+from p2pnode.local.walk import MAX_FOLDER_DEPTH, Skipped
 from tests.support.dags import build, walk
 
 LEAF = 1 << 20
@@ -39,12 +41,17 @@ def _skeleton_of(events: list[Event]) -> dict[str, tuple[int, tuple[tuple[Cid, i
 def _told(events: list[Event]) -> dict[str, tuple[int, tuple[tuple[Cid, int, int], ...]]]:
     """Files and leaves as the events say, in their order."""
     files: dict[str, tuple[int, tuple[tuple[Cid, int, int], ...]]] = {}
+    begun = ""
     for event in events:
-        if isinstance(event, File):
-            files[event.path] = (event.size, ())
+        if isinstance(event, Files):
+            files |= {file.path: (file.stamp.size, file.leaves) for file in event.files}
+        elif isinstance(event, Began):
+            begun = event.path
+            files[begun] = (event.stamp.size, ())
         elif isinstance(event, Leaves):
-            path = next(reversed(files))
-            files[path] = (files[path][0], files[path][1] + event.leaves)
+            files[begun] = (files[begun][0], files[begun][1] + event.leaves)
+        elif isinstance(event, Withdrawn):
+            del files[begun]
     return files
 
 
@@ -63,20 +70,24 @@ def test_events_tell_what_a_reader_will_find(folder: Path) -> None:
     events = list(scan(str(folder)))
     assert _told(events) == _skeleton_of(events)
     assert events[-1] == Scanned(root_cid(str(folder)), 2 * LEAF + 6, 3)
-    assert [event.path for event in events if isinstance(event, File)] == ["a.txt", "nothing", "sub/big.bin"]
+    assert list(_told(events)) == ["a.txt", "nothing", "sub/big.bin"]
     assert measure(str(folder)) == (2 * LEAF + 6, 3)
 
 
 def test_a_file_is_told_under_the_empty_path(folder: Path) -> None:
     events = list(scan(str(folder / "sub" / "big.bin")))
-    assert events[0] == File("", 2 * LEAF + 5, (folder / "sub" / "big.bin").stat().st_mtime_ns)
+    assert isinstance(events[0], Began) and (events[0].path, events[0].stamp.size) == ("", 2 * LEAF + 5)
     assert events[-1] == Scanned(build((folder / "sub" / "big.bin").read_bytes()).root, 2 * LEAF + 5, 1)
 
 
-def test_a_file_longer_than_what_is_held_back_is_told_as_it_is_read(folder: Path) -> None:
+def test_a_long_file_is_told_as_it_is_read(folder: Path) -> None:
     whole = list(scan(str(folder)))
-    with mock.patch.multiple(tree, HELD_LEAVES=1), mock.patch("p2pnode.core.unixfs.LINKS_PER_NODE", 2):
+    with (
+        mock.patch.multiple(tree, LONG_BYTES=LEAF, RANGE_BYTES=LEAF),
+        mock.patch("p2pnode.core.unixfs.LINKS_PER_NODE", 2),
+    ):
         events = list(scan(str(folder)))
+        assert any(isinstance(event, Began) for event in events)
         assert _told(events) == _told(whole)
         assert _told(events) == _skeleton_of(events)
 
@@ -89,11 +100,12 @@ def test_short_reads_change_nothing(seed: int, size: int, tmp_path_factory: pyte
     path.write_bytes(data)
     rng = random.Random(seed)
 
-    class ShortReads(io.FileIO):
-        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-            return super().readinto(buffer[: rng.randint(1, max(1, len(buffer)))]) or 0
+    read = hashing.read_at
 
-    with mock.patch.object(tree.io, "FileIO", ShortReads):  # type: ignore[attr-defined]
+    def short(descriptor: int, offset: int, part: memoryview) -> int:
+        return read(descriptor, offset, part[: rng.randint(1, max(1, len(part)))])
+
+    with mock.patch.object(hashing, "read_at", short):
         assert root_cid(str(path)) == build(data).root
 
 
@@ -157,33 +169,62 @@ def test_an_entry_that_turns_into_a_link_while_we_look_is_not_followed(folder: P
     assert list(_skipped(events)) == ["a.txt"]
 
 
-def _changing(path: Path, change: bytes) -> Iterator[Event]:
-    def grow(done: int, files: int, reading: str) -> None:
-        if done and reading.endswith("big.bin"):
-            with path.open("ab") as file:
-                file.write(change)
+def _while_reading(path: Path, change: Callable[[], object], *, at: int = 0) -> AbstractContextManager[object]:
+    """Something happens to a file once, when its bytes from `at` on have been read."""
+    read, inode, todo = hashing.read_at, path.stat().st_ino, [change]
 
-    return scan(str(path.parent.parent), grow)
+    def read_at(descriptor: int, offset: int, part: memoryview) -> int:
+        got = read(descriptor, offset, part)
+        if os.fstat(descriptor).st_ino == inode and offset >= at and todo:
+            todo.pop()()
+        return got
+
+    return mock.patch.object(hashing, "read_at", read_at)
 
 
-def test_a_file_that_changes_meanwhile_is_left_out(folder: Path) -> None:
-    events = list(_changing(folder / "sub" / "big.bin", b"more"))
+def _append(path: Path) -> Callable[[], object]:
+    return lambda: path.open("ab").write(b"more")
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_file_that_changes_meanwhile_is_left_out(folder: Path, long: bool) -> None:
+    big = folder / "sub" / "big.bin"
+    sizes = {"LONG_BYTES": LEAF if long else 8 * LEAF, "RANGE_BYTES": LEAF}
+    with _while_reading(big, _append(big)), mock.patch.multiple(tree, **sizes):
+        events = list(scan(str(folder)))
     assert _skipped(events) == {"sub/big.bin": "it changed while it was being read"}
     assert sorted(_told(events)) == sorted(_skeleton_of(events)) == ["a.txt", "nothing"]
+    assert any(isinstance(event, Withdrawn) for event in events) == long
+    assert events[-1] == Scanned(root_cid(_without(folder, big)), 1, 2)
 
 
-def test_a_file_that_becomes_shorter_is_left_out(folder: Path) -> None:
-    def shrink(done: int, files: int, reading: str) -> None:
-        if done > LEAF and reading.endswith("big.bin"):
-            os.truncate(folder / "sub" / "big.bin", LEAF // 2)
-
-    events = list(scan(str(folder), shrink))
-    assert _skipped(events) == {"sub/big.bin": "it became shorter while it was being read"}
+def _without(folder: Path, path: Path) -> str:
+    path.unlink()
+    return str(folder)
 
 
-def test_a_long_file_that_changes_meanwhile_ends_the_scan(folder: Path) -> None:
-    with mock.patch.object(tree, "HELD_LEAVES", 1), pytest.raises(ChangedError, match=r"sub/big\.bin.*changed"):
-        list(_changing(folder / "sub" / "big.bin", b"more"))
+@pytest.mark.parametrize("long", [False, True])
+def test_a_file_that_becomes_shorter_is_left_out(folder: Path, long: bool) -> None:
+    big = folder / "sub" / "big.bin"
+    sizes = {"LONG_BYTES": LEAF if long else 8 * LEAF, "RANGE_BYTES": LEAF}
+    with _while_reading(big, lambda: os.truncate(big, LEAF // 2)), mock.patch.multiple(tree, **sizes):
+        events = list(scan(str(folder)))
+    assert list(_skipped(events)) == ["sub/big.bin"]
+    assert _skipped(events)["sub/big.bin"].endswith("while it was being read")
+
+
+def test_a_file_that_vanishes_while_it_is_read_is_read_to_its_end(folder: Path) -> None:
+    whole = root_cid(str(folder))
+    big = folder / "sub" / "big.bin"
+    with _while_reading(big, big.unlink):
+        events = list(scan(str(folder)))
+    assert (_skipped(events), events[-1]) == ({}, Scanned(whole, 2 * LEAF + 6, 3))
+
+
+def test_a_lone_file_that_changes_meanwhile_is_refused(folder: Path) -> None:
+    big = folder / "sub" / "big.bin"
+    with _while_reading(big, _append(big)), pytest.raises(ChangedError, match=r"sub/big\.bin.*changed"):
+        list(scan(str(big)))
 
 
 def test_progress_can_end_the_scan_and_leaves_no_descriptor_open(folder: Path) -> None:
@@ -205,11 +246,11 @@ def test_progress_can_end_the_scan_and_leaves_no_descriptor_open(folder: Path) -
 
 
 def test_folders_that_no_reader_would_take_are_left_out(tmp_path: Path) -> None:
-    deep = tmp_path.joinpath(*(["d"] * (tree.MAX_FOLDER_DEPTH + 2)))
+    deep = tmp_path.joinpath(*(["d"] * (MAX_FOLDER_DEPTH + 2)))
     deep.mkdir(parents=True)
     (deep / "file").write_bytes(b"deep")
     events = list(scan(str(tmp_path)))
-    assert list(_skipped(events)) == ["/".join(["d"] * tree.MAX_FOLDER_DEPTH)]
+    assert list(_skipped(events)) == ["/".join(["d"] * MAX_FOLDER_DEPTH)]
     _skeleton_of(events)
 
 

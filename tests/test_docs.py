@@ -374,6 +374,8 @@ READ_NUMBERS = [
     ),
     ("net/dial.py", "dialled last, {RELAY_STAGGER_S:g} s after"),
     ("net/kad/table.py", "k = {BUCKET_PEERS}"),
+    ("net/kad/values.py", "at most {MAX_VALUE_BYTES:,} bytes), checked"),
+    ("net/kad/values.py", "a server keeps {MAX_VALUES:,} values for 24 h, {VALUES_PER_SENDER} of one sender"),
     ("net/kad/wire.py", "a key 1-{MAX_KEY_BYTES} bytes"),
     ("net/kad/lookup.py", "({PARALLEL} requests at a time, at most {MAX_REQUESTS}"),
     ("net/kad/server.py", "a stream for {IDLE_S:g} s between requests"),

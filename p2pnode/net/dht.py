@@ -9,16 +9,18 @@ import logging
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import P2pnodeError, UsageError
+from p2pnode.errors import DecodeError, P2pnodeError, UsageError
 from p2pnode.net.addresses import to_id
 from p2pnode.net.kad.client import KadClient, Open
 from p2pnode.net.kad.lookup import Ask, Lookup
 from p2pnode.net.kad.server import KadServer
 from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of, place_of_peer
+from p2pnode.net.kad.values import check_key, check_value
 from p2pnode.net.kad.wire import Contact, KadMessage
 from p2pnode.ports import AddressBook, ProviderRecords, WallClock
 
@@ -135,6 +137,47 @@ class Dht:
             if contact.addresses:
                 await self._book.remember(contact.peer, contact.addresses, answered=False)
         return list(found)
+
+    async def put_value(self, key: bytes, value: bytes) -> int:
+        """Keep a public key at the nearest nodes (`kad.values`). How many took it. UsageError, DecodeError if it cannot be kept."""
+        check_key(key)
+        check_value(key, value)
+        put = KadMessage("PUT_VALUE", key, value=value)
+        lookup = self._lookup(place_of(key), lambda contact: self._request(contact, KadMessage("FIND_NODE", key)))
+        with trio.move_on_after(LOOKUP_S):
+            await lookup.run()
+        keepers: list[PeerId] = []
+
+        async def tell(contact: Contact) -> None:
+            async with limit:
+                with suppress(P2pnodeError):
+                    if (await self._request(contact, put)).value == value:
+                        keepers.append(contact.peer)
+
+        limit = trio.CapacityLimiter(HOLDERS_PARALLEL)
+        async with trio.open_nursery() as nursery:
+            for contact in lookup.answered:
+                nursery.start_soon(tell, contact)
+        return len(keepers)
+
+    async def get_value(self, key: bytes, *, timeout_s: float = 10.0) -> bytes | None:
+        """The public key under `key`, checked; None if nobody has it. UsageError for a key under which nothing is kept."""
+        check_key(key)
+        found: list[bytes] = []
+
+        async def ask(contact: Contact) -> KadMessage:
+            answer = await self._request(contact, KadMessage("GET_VALUE", key))
+            if answer.value is not None:
+                with suppress(DecodeError):
+                    check_value(key, answer.value)
+                    found.append(answer.value)
+                    lookup.stop()
+            return answer
+
+        lookup = self._lookup(place_of(key), ask)
+        with trio.move_on_after(timeout_s):
+            await lookup.run()
+        return found[0] if found else None
 
     async def find_addresses(self, peer: PeerId) -> list[str]:
         """Where the DHT says that a peer is; [] if nobody knows."""

@@ -196,13 +196,21 @@ const commands = {
     const found = await query(node.services.dht.findPeer(peerIdFromString(peer), within()), 'FINAL_PEER')
     return found.flatMap((event) => event.peer.multiaddrs.map(String))
   },
+  async 'put value' ({ key, value }) {
+    const told = []
+    for await (const event of node.services.dht.put(Buffer.from(key, 'hex'), Buffer.from(value, 'hex'), within())) {
+      if (event.name === 'PEER_RESPONSE' && event.messageName === 'PUT_VALUE') told.push([event.from.toString(), true])
+      if (event.name === 'QUERY_ERROR') told.push([event.from.toString(), false])
+    }
+    return Object.fromEntries(told)
+  },
   async 'get value' ({ key }) {
     const answered = []
-    let values = 0
+    const values = []
     try {
-      for await (const event of node.services.dht.get(Buffer.from(key), within())) {
+      for await (const event of node.services.dht.get(Buffer.from(key, 'hex'), within())) {
         if (event.name === 'PEER_RESPONSE') answered.push(event.from.toString())
-        if (event.name === 'VALUE') values++
+        if (event.name === 'VALUE') values.push(Buffer.from(event.value).toString('hex'))
       }
     } catch (error) {
       if (error.name !== 'NotFoundError') throw error
@@ -225,6 +233,6 @@ createInterface({ input: process.stdin }).on('line', async (line) => {
   try {
     say({ id, result: await commands[command](options) ?? null })
   } catch (error) {
-    say({ id, error: `${error.name}: ${error.message}` })
+    say({ id, error: `${error?.name}: ${error?.message}` })
   }
 }).on('close', () => process.exit(0))

@@ -13,12 +13,18 @@ from pathlib import Path
 
 import pytest
 import trio
+from libp2p.crypto.ed25519 import create_new_key_pair as ed25519_pair
+from libp2p.crypto.keys import PublicKey
+from libp2p.crypto.rsa import create_new_key_pair as rsa_pair
+from libp2p.peer.id import ID
 
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError
 from p2pnode.net import identify
 from p2pnode.net.bans import BAN_POINTS
+from p2pnode.net.kad import wire as kad
+from p2pnode.net.kad.values import key_of_peer
 from p2pnode.net.network import BROKEN_RULE_POINTS, PING_PROTOCOL, Libp2pNetwork
 from p2pnode.ports import PeerView, Stream
 from tests.interop.js_node import JsNode
@@ -71,6 +77,11 @@ async def digest(stream: Stream) -> None:
     while data := await stream.receive_some(1 << 18):
         hashed.update(data)
     await stream.send_all(hashed.digest())
+
+
+def key_and_value(public: PublicKey) -> tuple[bytes, bytes]:
+    """What a public key is put as."""
+    return key_of_peer(PeerId(ID.from_pubkey(public).to_base58())), public.serialize()
 
 
 def view_of(node: Libp2pNetwork, peer: PeerId) -> PeerView:
@@ -240,15 +251,53 @@ async def test_each_finds_in_the_dht_what_the_other_provides(js: JsNode) -> None
 
 
 async def test_a_dht_of_values_costs_its_peers_no_points(js: JsNode) -> None:
-    """Values are legal in Kademlia and not kept here: whoever asks for one is shown to nearer nodes and has broken no rule."""
+    """Values are legal in Kademlia: whoever asks for one, or puts one that is not kept here, has broken no rule."""
     async with met(js, network="test") as node:
         await until(lambda: js.peer_id in node.dht.table)
         with trio.fail_after(DEADLINE_S):
-            await js.until(lambda found: node.peer_id in found["answered"], "get value", key="/test/first")
+            await js.until(lambda found: node.peer_id in found["answered"], "get value", key=b"/test/first".hex())
             for number in range(BAN_POINTS // BROKEN_RULE_POINTS + 1):
-                found = await js("get value", key=f"/test/{number}")
-                assert found["values"] == 0 and node.peer_id in found["answered"]
+                key = f"/test/{number}".encode().hex()
+                assert (await js("put value", key=key, value="00"))[node.peer_id] is False
+                found = await js("get value", key=key)
+                assert found["values"] == ["00"] and node.peer_id in found["answered"]  # the one that it kept itself
         assert node.banned() == []
+
+
+async def test_each_finds_in_the_dht_the_public_key_that_the_other_put(js: JsNode) -> None:
+    """Near knows js-libp2p, far knows near only. The owners are nobody who is there: js-libp2p knows the keys of its peers anyway."""
+    async with ours(2, network="test") as (near, far):
+        await near.connect(js.address)
+        await link(far, near)
+        await until(lambda: js.peer_id in near.dht.table and len(far.dht.table) == 2)
+        with trio.fail_after(DEADLINE_S):
+            for create in (ed25519_pair(bytes([201]) * 32), rsa_pair(2048)):
+                key, value = key_and_value(create.public_key)
+                assert await far.dht.put_value(key, value) == 2
+                assert (await js("get value", key=key.hex()))["values"][0] == value.hex()
+
+            key, value = key_and_value(ed25519_pair(bytes([202]) * 32).public_key)
+            told = await js.until(lambda told: len(told) >= 2, "put value", key=key.hex(), value=value.hex())
+            assert told[near.peer_id] and told[far.peer_id]
+            assert await far.dht.get_value(key) == value
+
+
+async def test_false_public_keys_are_refused_on_both_sides(js: JsNode) -> None:
+    key, value = key_and_value(ed25519_pair(bytes([203]) * 32).public_key)
+    _, false = key_and_value(ed25519_pair(bytes([204]) * 32).public_key)
+    async with met(js, network="test") as node:
+        await until(lambda: js.peer_id in node.dht.table)
+        with trio.fail_after(DEADLINE_S):
+            told = await js.until(lambda told: node.peer_id in told, "put value", key=key.hex(), value=false.hex())
+            assert told[node.peer_id] is False
+            stream = await node.open_stream(js.peer_id, KAD)
+            await stream.send_all(kad.encode(kad.KadMessage("PUT_VALUE", key, value=value)))
+            assert await stream.receive_some(1)  # true: it echoes the request
+            await stream.reset()
+            stream = await node.open_stream(js.peer_id, KAD)
+            await stream.send_all(kad.encode(kad.KadMessage("PUT_VALUE", key, value=false)))
+            with pytest.raises(NetworkError):
+                assert await stream.receive_some(1) == b"the end"
 
 
 async def test_gossip_is_heard_both_ways_and_over_each_other(js: JsNode) -> None:

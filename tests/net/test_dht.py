@@ -44,7 +44,7 @@ async def test_ten_nodes_find_what_strangers_provide() -> None:
         assert await nodes[3].find_providers(key(99)) == []
 
 
-async def test_values_are_not_kept_but_whoever_asks_for_them_breaks_no_rule() -> None:
+async def test_other_values_are_not_kept_but_whoever_asks_for_them_breaks_no_rule() -> None:
     """Foreign programs in our DHT may use values among themselves; a request without a key is another matter."""
 
     async def ask(message: KadMessage) -> KadMessage | None:

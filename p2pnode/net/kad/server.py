@@ -7,8 +7,9 @@ from collections.abc import Callable
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, NetworkError, PeerError
+from p2pnode.errors import DecodeError, NetworkError, PeerError, UsageError
 from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of
+from p2pnode.net.kad.values import Values, check_key, check_value
 from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode, encode
 from p2pnode.net.varint import receive_prefixed
 from p2pnode.ports import ProviderRecords, Stream, WallClock
@@ -33,6 +34,7 @@ class KadServer:
         self._clock = clock
         self._provides = provides
         self._own = own
+        self._values = Values()
 
     async def serve(self, stream: Stream) -> None:
         """One stream: requests and answers in turn until the peer ends it. PeerError on nonsense, NetworkError on a value."""
@@ -56,16 +58,15 @@ class KadServer:
             return KadMessage("PING")
         if not request.key:
             raise PeerError("a DHT request without a key")
-        if (
-            request.kind == "PUT_VALUE"
-        ):  # legal elsewhere, so no broken rule: the stream ends, and the peer keeps its good name
-            raise NetworkError("values are not kept here")
+        if request.kind == "PUT_VALUE":
+            return self._put(sender, request)
         if request.kind == "ADD_PROVIDER":
             await self._add(sender, request)
             return KadMessage("ADD_PROVIDER", request.key)
         closer = self._table.closest(place_of(request.key), BUCKET_PEERS, without=[sender])
         if request.kind in ("FIND_NODE", "GET_VALUE"):
-            return KadMessage(request.kind, request.key, closer=tuple(closer))
+            value = self._values.get(request.key, self._clock()) if request.kind == "GET_VALUE" else None
+            return KadMessage(request.kind, request.key, closer=tuple(closer), value=value)
         return KadMessage(
             "GET_PROVIDERS", request.key, closer=tuple(closer), providers=tuple(await self.providers(request.key))
         )
@@ -78,6 +79,18 @@ class KadServer:
         if self._provides(key):
             found = [own, *(contact for contact in found if contact.peer != own.peer)]
         return found[:BUCKET_PEERS]
+
+    def _put(self, sender: PeerId, request: KadMessage) -> KadMessage:
+        """NetworkError for what is legal elsewhere: the stream ends, and the peer keeps its good name. PeerError for a false value."""
+        try:
+            check_key(request.key)
+        except UsageError as error:
+            raise NetworkError(error.message) from error
+        if request.value is None:
+            raise PeerError("a value to be kept that is none")
+        check_value(request.key, request.value)
+        self._values.put(request.key, request.value, sender, self._clock())
+        return KadMessage("PUT_VALUE", request.key, value=request.value)
 
     async def _add(self, sender: PeerId, request: KadMessage) -> None:
         for contact in request.providers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from libp2p.kad_dht.pb.kademlia_pb2 import Message
 from libp2p.utils import encode_varint_prefixed
@@ -23,7 +23,7 @@ MAX_KEY_BYTES = 80
 
 Kind = Literal["PUT_VALUE", "GET_VALUE", "ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING"]
 _KINDS: tuple[Kind, ...] = ("PUT_VALUE", "GET_VALUE", "ADD_PROVIDER", "GET_PROVIDERS", "FIND_NODE", "PING")
-"""By their numbers on the wire. We never ask for or keep values; others may, and break no rule by it."""
+"""By their numbers on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,13 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class KadMessage:
-    """A request or an answer: both have one form. Records of values are not read."""
+    """A request or an answer: both have one form. `value` is that of the record under `key`, unchecked."""
 
     kind: Kind
     key: bytes = b""
     closer: tuple[Contact, ...] = ()
     providers: tuple[Contact, ...] = ()
+    value: bytes | None = None
 
 
 def encode(message: KadMessage) -> bytes:
@@ -49,6 +50,8 @@ def encode(message: KadMessage) -> bytes:
     out = Message(type=message.kind, key=message.key)
     _add(out.closerPeers, message.closer)
     _add(out.providerPeers, message.providers)
+    if message.value is not None:
+        out.record.key, out.record.value = message.key, message.value
     return bytes(encode_varint_prefixed(out.SerializeToString()))
 
 
@@ -64,8 +67,19 @@ def decode(data: bytes) -> KadMessage:
     if len(parsed.key) > MAX_KEY_BYTES:
         raise DecodeError(f"a Kademlia key of {len(parsed.key)} bytes")
     return KadMessage(
-        _KINDS[parsed.type], bytes(parsed.key), _contacts(parsed.closerPeers), _contacts(parsed.providerPeers)
+        _KINDS[parsed.type],
+        bytes(parsed.key),
+        _contacts(parsed.closerPeers),
+        _contacts(parsed.providerPeers),
+        _value(parsed),
     )
+
+
+def _value(parsed: Any) -> bytes | None:
+    """The record's, None if there is none or it is about another key than the message."""
+    if not parsed.HasField("record") or parsed.key not in (b"", parsed.record.key):
+        return None
+    return bytes(parsed.record.value)
 
 
 def _add(field: object, contacts: Sequence[Contact]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from p2pnode import __version__
+from p2pnode.cli.car import car
 from p2pnode.cli.circles import circle, explain, proposals, propose, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
 from p2pnode.cli.help import show_help
@@ -28,7 +29,7 @@ CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
-    *(cid, publish, search, list_works, show, get, transfers),
+    *(cid, publish, search, list_works, show, get, transfers, car),
     *(circle, vouch, unvouch, propose, proposals, vote, explain),
     *(identity, show_help),
 )

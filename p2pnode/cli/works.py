@@ -9,10 +9,10 @@ import click
 
 from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Command, Group
+from p2pnode.cli.description import description_options, read_description
 from p2pnode.cli.hits import print_hit_line, print_hits, print_work
 from p2pnode.cli.output import note, plural, print_json, print_json_lines, print_pairs, print_table, short_id, size
 from p2pnode.cli.progress import Progress
-from p2pnode.core.identifiers import split_identifier
 from p2pnode.errors import UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 
@@ -49,23 +49,7 @@ def cid(call: Call, path: str) -> None:
 
 @click.command(cls=Command)
 @click.argument("path")
-@click.option("--title", required=True, help="What the work is called.")
-@click.option("--kind", help="What it is: book, paper, course, software, music, ...")
-@click.option("--summary", help="What it is about, in a few sentences.")
-@click.option("--licence", "--license", metavar="SPDX", help="An SPDX expression such as CC-BY-4.0.")
-@click.option("--creator", "creators", multiple=True, metavar="NAME", help="Who made it; may be repeated.")
-@click.option("--tag", "tags", multiple=True, help="A word to find it by; may be repeated.")
-@click.option("--language", help="A language tag such as en or pt-BR.")
-@click.option(
-    "--identifier",
-    "identifiers",
-    multiple=True,
-    metavar="SCHEME:VALUE",
-    help="Such as doi:10.1000/182; may be repeated.",
-)
-@click.option("--source", "sources", multiple=True, metavar="URL", help="Where it came from; may be repeated.")
-@click.option("--circle", metavar="CIRCLE", help="Publish it into a circle, under your name there.")
-@click.option("--private", is_flag=True, help="Tell nobody about it.")
+@description_options(title_required=True)
 @click.pass_obj
 def publish(call: Call, /, path: str, circle: str | None, private: bool, **given: Any) -> None:
     """Publish the file or folder at PATH, which stays where it is.
@@ -75,7 +59,7 @@ def publish(call: Call, /, path: str, circle: str | None, private: bool, **given
     """
     if circle is not None and private:
         raise UsageError("--circle and --private exclude each other", hint="what a circle lists is public")
-    params = {"path": absolute(path, must_exist=True), **_description(given)}
+    params = {"path": absolute(path, must_exist=True), **read_description(given)}
     if circle is not None:
         params["circle"] = circle
     if private:
@@ -95,25 +79,6 @@ def publish(call: Call, /, path: str, circle: str | None, private: bool, **given
         ]
     )
     _note_skipped(answer.get("skipped", []))
-
-
-def _description(given: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of work.publish that were given."""
-    params = {name: given[name] for name in ("title", "kind", "summary", "licence", "language") if given[name]}
-    if not params.get("title", "").strip():
-        raise UsageError("the title is empty", hint="give the work a title: --title TITLE")
-    params["creators"] = [{"name": name} for name in given["creators"]]
-    params["tags"] = list(given["tags"])
-    if given["identifiers"]:
-        params["identifiers"] = [_identifier(text) for text in given["identifiers"]]
-    if given["sources"]:
-        params["sources"] = list(given["sources"])
-    return params
-
-
-def _identifier(text: str) -> dict[str, str]:
-    scheme, value = split_identifier(text)
-    return {"scheme": scheme, "value": value}
 
 
 def _note_skipped(skipped: list[dict[str, Any]]) -> None:

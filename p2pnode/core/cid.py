@@ -101,6 +101,21 @@ class Cid:
         raise DecodeError(f"{text!r} is not a CID")
 
 
+def read_cid(data: bytes, at: int) -> tuple[Cid, int]:
+    """(CID, next position) of a binary CID that stands at `at` before other bytes. DecodeError if none does."""
+    if data[at : at + 2] == b"\x12\x20":
+        end = at + 34
+    else:
+        _, end = decode_varint(data, at)  # version
+        _, end = decode_varint(data, end)  # codec
+        _, end = decode_varint(data, end)  # hash function
+        length, end = decode_varint(data, end)
+        end += length
+    if end > len(data):
+        raise DecodeError("a CID is cut short")
+    return Cid.from_bytes(data[at:end]), end
+
+
 def encode_varint(number: int) -> bytes:
     """Unsigned LEB128, as multiformats and protobuf have it."""
     out = bytearray()

@@ -82,6 +82,10 @@ class Params:
             raise UsageError(f"{self._method}: {name} must be a list of objects")
         return values
 
+    def has(self, name: str) -> bool:
+        """Whether it was given; it is still to be read."""
+        return self._given(name)
+
     def end(self) -> None:
         """Nothing else may have been given."""
         if self._values:

@@ -86,7 +86,7 @@ LISTS = [
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
 ]
 WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase"}
-ELSEWHERE = {"publish", "search", "stop"}
+ELSEWHERE = {"publish", "search", "stop", "car export", "car import"}
 
 
 def name_of(value: object) -> str | None:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from p2pnode.core.ids import parse_id
-from p2pnode.core.manifest import DEFAULT_ROLE, Creator, Identifier
-from p2pnode.errors import UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Emit, Json, Work
+from p2pnode.services.api.description import read_description
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.catalogue import details, hit, verdicts
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
-from p2pnode.services.publish import Description
 from p2pnode.services.resolve import find_circle
 
 MAX_ENTRIES_SHOWN = 200
@@ -26,17 +22,7 @@ MAX_LISTED = 10_000
 async def publish(node: Node, params: Params, emit: Emit) -> Json:
     """Publish a path in place."""
     path = params.path("path")
-    description = Description(
-        title=params.text("title"),
-        kind=params.text("kind", ""),
-        summary=params.text("summary", ""),
-        licence=params.text("licence", ""),
-        language=params.text("language", ""),
-        creators=[_creator(item) for item in params.objects("creators")],
-        tags=params.texts("tags"),
-        identifiers=[_identifier(item) for item in params.objects("identifiers")],
-        sources=params.texts("sources"),
-    )
+    description = read_description(params)
     wanted, private = params.optional_text("circle"), params.flag("private")
     params.end()
     circle = None if wanted is None else await node.store.read(lambda tx: find_circle(tx, wanted))
@@ -49,20 +35,6 @@ async def publish(node: Node, params: Params, emit: Emit) -> Json:
     )
     node.emit("work.published", {"work": answer["work"], "title": description.title})
     return answer
-
-
-def _creator(item: dict[str, Any]) -> Creator:
-    name, role, key = item.get("name"), item.get("role") or DEFAULT_ROLE, item.get("key")
-    if not isinstance(name, str) or not isinstance(role, str) or not (key is None or isinstance(key, str)):
-        raise UsageError("a creator has a name, and perhaps a role and a key")
-    return Creator(name, role, None if key is None else parse_id("k", key))  # type: ignore[arg-type]
-
-
-def _identifier(item: dict[str, Any]) -> Identifier:
-    scheme, value = item.get("scheme"), item.get("value")
-    if not isinstance(scheme, str) or not isinstance(value, str):
-        raise UsageError("an identifier has a scheme (doi, isbn, ...) and a value")
-    return Identifier(scheme, value)
 
 
 async def search(node: Node, params: Params, emit: Emit) -> Json:

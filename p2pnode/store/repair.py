@@ -55,10 +55,9 @@ def plan_mending(tx: SqliteTx, connection: sqlite3.Connection, root: Cid) -> Men
     ).fetchone()
     if row is None:
         return None
-    owned = connection.execute("SELECT 1 FROM bases WHERE content = ? AND owned = 1", row).fetchone()
     found = [bad.spot for _, bad in tx.damaged_spots(root, 0, MAX_SPOTS)]
     spots = tuple(spot for spot in found if spot.place.owned)
-    if not spots or (owned is None and len(spots) < len(found)):
+    if not spots:
         return None
     return Mending(row[0], spots, {file: _target(connection, file) for file in {spot.file for spot in spots} - {0}})
 

@@ -17,6 +17,7 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "trip": transport.trip,
     "gossip": network.gossip,
     "dht": network.dht,
+    "requests": network.requests,
     "tally": curation.tally,
     "cli": commands.cli,
     "memory": commands.memory,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -131,17 +131,23 @@ class Publish:
             raise
 
     async def checked(self, order: Order) -> Order:
-        """Say what is wrong before the long read. UsageError, RefusedError or NotFoundError."""
+        """The order as it is remembered. What is wrong is said before the long read: UsageError, RefusedError or NotFoundError."""
         if order.circle is not None and order.private:
             raise UsageError("a work cannot be private and in a circle", hint="leave out --private or --circle")
         order.description.fields(Cid.of(RAW, b""), 0, 0)
-        path = order.path.rstrip("/") or "/"
-        private = order.private
+        path, private, said = order.path.rstrip("/") or "/", order.private, order.description
+        said = replace(
+            said,
+            creators=tuple(said.creators),
+            tags=tuple(said.tags),
+            identifiers=tuple(said.identifiers),
+            sources=tuple(said.sources),
+        )
         if order.revises is not None:
             work = order.revises
             held, _ = await self._store.read(lambda tx: self._revised(tx, work))
             private = held.private
-        return Order(path, order.description, order.circle, private, order.revises)
+        return Order(path, said, order.circle, private, order.revises)
 
     def begin(self, tx: Tx, order: Order) -> int:
         """A new content, for what is read."""

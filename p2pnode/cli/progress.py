@@ -9,7 +9,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from p2pnode.cli.output import plural, size
+from p2pnode.cli.output import duration, plural, size
 from p2pnode.core.text import clip, safe, width
 
 DRAW_INTERVAL_S = 0.1
@@ -31,7 +31,12 @@ class Progress:
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take the line away: something else is about to be written."""
         if self._drawn:
+            self._drawn = False
             self._write("\r\x1b[K")
 
     def update(self, name: str, data: dict[str, Any]) -> None:
@@ -63,6 +68,8 @@ def describe(data: dict[str, Any]) -> str:
     rate, providers = data.get("rate_bytes_s"), data.get("providers")
     if isinstance(rate, (int, float)) and rate > 0:
         parts.append(f"{size(int(rate))}/s")
+    if isinstance(left := data.get("eta_s"), (int, float)) and left >= 1:
+        parts.append(f"{duration(left)} left")
     if isinstance(providers, int):
         parts.append(plural(providers, "provider"))
     what = safe(str(data.get("reason") or data.get("path") or data.get("title") or ""))

@@ -47,6 +47,8 @@ class Reading:
     scanned: Scanned | None = None
     skipped: list[Skipped] = field(default_factory=list)
     skipped_count: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set it, and reading ends soon with GivenUp; what was hashed by then is kept."""
     _file: int = -1
 
     def keep(self, batch: Sequence[Event], tx: Tx) -> None:
@@ -86,11 +88,11 @@ class Reading:
 
 
 async def read_into_store(store: Store, reading: Reading, on_progress: Callable[[Json], None]) -> Scanned:
-    """Read the path into the content. UsageError, ChangedError (see local.tree.scan) or StoreError."""
+    """Read the path into the content. UsageError, ChangedError (see local.tree.scan), StoreError or GivenUp."""
     bases = await store.read(lambda tx: tx.in_place(reading.path)[:1])
     if reading.earlier is not None:
         bases.insert(0, reading.earlier)
-    progress = _Progress(on_progress)
+    progress = _Progress(on_progress, reading.stop)
     send, receive = trio.open_memory_channel[list[Event]](BATCHES_AHEAD)
     try:
         async with trio.open_nursery() as nursery:
@@ -103,7 +105,7 @@ async def read_into_store(store: Store, reading: Reading, on_progress: Callable[
     except* Exception as group:
         raise _first(group) from None
     finally:
-        progress.stop.set()
+        reading.stop.set()
     assert reading.scanned is not None, "a scan ends with Scanned"
     return reading.scanned
 
@@ -154,31 +156,32 @@ async def _scan(
 def _batches(events: Iterator[Event], store: Callable[[list[Event]], None]) -> None:
     batch: list[Event] = []
     began = time.monotonic()
-    for event in events:
-        batch.append(event)
-        if len(batch) >= BATCH_EVENTS or time.monotonic() - began > BATCH_S:
-            store(batch)
-            batch, began = [], time.monotonic()
-    store(batch)
+    try:
+        for event in events:
+            batch.append(event)
+            if len(batch) >= BATCH_EVENTS or time.monotonic() - began > BATCH_S:
+                store(batch)
+                batch, began = [], time.monotonic()
+    finally:
+        store(batch)
 
 
-class _GivenUp(Exception):
-    """Nobody waits for this scan any more."""
+class GivenUp(Exception):
+    """Reading was asked to stop."""
 
 
 class _Progress:
     """Counts and tells; called in the scan's thread. Setting `stop` ends the scan at its next step."""
 
-    def __init__(self, tell: Callable[[Json], None]) -> None:
-        self._tell = tell
-        self.stop = threading.Event()
+    def __init__(self, tell: Callable[[Json], None], stop: threading.Event) -> None:
+        self._tell, self.stop = tell, stop
         self.total: tuple[int, int] | None = None
         self._told = 0.0
         self._window: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
 
     def __call__(self, done: int, files: int, path: str) -> None:
         if self.stop.is_set():
-            raise _GivenUp
+            raise GivenUp
         now = time.monotonic()
         if now - self._told >= PROGRESS_INTERVAL_S:
             self._told = now

@@ -19,7 +19,7 @@ from p2pnode.errors import AmbiguousError, NotFoundError, P2pnodeError, RefusedE
 from p2pnode.ports import Emit, Json, Store, Tx, WallClock
 from p2pnode.services.background import contained
 from p2pnode.services.publish import Order, Publish
-from p2pnode.services.publish_reading import Reading, read_into_store
+from p2pnode.services.publish_reading import GivenUp, Reading, read_into_store
 from p2pnode.services.publishing_order import Remembered, decode, encode
 
 PREFIX = "publishing/"
@@ -28,6 +28,8 @@ MAX_READING = 2
 """Publishings that read at a time: more would only make the disk seek."""
 MAX_UNFINISHED = 64
 """Publishings that are not done: each keeps rows of what it hashed."""
+STOP_S = 5.0
+"""How long reading may take to stop by itself when it is paused."""
 KEPT_FINISHED = 50
 """Finished publishings that are still shown."""
 
@@ -53,6 +55,7 @@ class Publishing:
     answer: Json | None = None
     error: P2pnodeError | None = None
     watchers: list[OnProgress] = field(default_factory=list)
+    reading: Reading | None = None
 
     @property
     def running(self) -> bool:
@@ -135,9 +138,8 @@ class Publishings:
         try:
             await one.ended.wait()
         except trio.Cancelled:
-            if one.running:
-                one.wish = "pause"
-                one.scope.cancel()
+            if one.running and self._nursery is not None:
+                self._nursery.start_soon(self._end, one, "pause")
             raise
         finally:
             one.watchers.remove(on_progress)
@@ -157,10 +159,7 @@ class Publishings:
     async def pause(self, id: str) -> Publishing:
         """What was hashed stays; nothing becomes public."""
         one = self._find(id)
-        if one.running:
-            one.wish = "pause"
-            one.scope.cancel()
-            await one.ended.wait()
+        await self._end(one, "pause")
         self._refuse_finished(one)
         return one
 
@@ -176,13 +175,22 @@ class Publishings:
         """Give it up, with everything that was hashed for it."""
         one = self._find(id)
         self._refuse_finished(one)
-        if one.running:
-            one.wish = "cancel"
-            one.scope.cancel()
-            await one.ended.wait()
+        await self._end(one, "cancel")
         if one.state == "paused":
             await self._drop(one, "cancelled", "")
         return one
+
+    async def _end(self, one: Publishing, wish: Literal["pause", "cancel"]) -> None:
+        """Let it stop by itself, so that everything hashed is kept; a disk that does not answer is left behind."""
+        if not one.running:
+            return
+        one.wish = wish
+        if one.reading is not None:
+            one.reading.stop.set()
+            with trio.move_on_after(STOP_S):
+                await one.ended.wait()
+        one.scope.cancel()
+        await one.ended.wait()
 
     def _find(self, id: str) -> Publishing:
         fitting = [one for key, one in self._all.items() if key.startswith(id.strip())]
@@ -211,7 +219,7 @@ class Publishings:
 
         one.content, one.earlier = await self._store.write(prepare)
         one.scope, one.ended = trio.CancelScope(), trio.Event()
-        one.error, one.progress = None, {}
+        one.error, one.reading, one.progress = None, None, {}
         self._say(one, "waiting", "for its turn")
         self._run_soon(one)
 
@@ -238,7 +246,7 @@ class Publishings:
 
     async def _read_and_commit(self, one: Publishing) -> None:
         self._say(one, "reading", "")
-        reading = Reading(one.order.path, one.content, one.earlier)
+        reading = one.reading = Reading(one.order.path, one.content, one.earlier)
 
         def finished(tx: Tx) -> None:
             if one.earlier is not None:
@@ -248,6 +256,8 @@ class Publishings:
         try:
             await read_into_store(self._store, reading, lambda progress: self._tell(one, progress))
             one.answer = await self._publish.commit(one.order, reading, finished)
+        except GivenUp:
+            await self._stopped(one)
         except P2pnodeError as error:
             one.error = error
             await self._failed(one, error)

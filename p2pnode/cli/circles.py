@@ -1,4 +1,4 @@
-"""Commands about deciding together: circle, vouch, unvouch, propose, proposals, vote, explain."""
+"""Commands about deciding together: circle, vouch, unvouch, proposals, vote, explain. Proposing is `cli.proposing`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from p2pnode.cli.output import paint, plural, print_json, print_json_lines, prin
 from p2pnode.cli.questions import print_explanation, print_proposals
 from p2pnode.core.text import marked, safe
 
-COMPLAINTS = ("licence", "corrupt", "duplicate", "metadata", "harmful", "off_topic")
 CHOICES = ("approve", "reject", "abstain")
 LISTED_SHOWN = 20
 
@@ -101,6 +100,11 @@ def _print_circle(answer: dict[str, Any]) -> None:
             ],
             flexible=3,
         )
+    if answer.get("expelled"):
+        print("Expelled: " + ", ".join(short_id(key) for key in answer["expelled"]))
+    for line in answer.get("advice") or []:
+        print()
+        print(safe(str(line)))
     if answer.get("open"):
         print()
         print_proposals(answer["open"])
@@ -111,6 +115,40 @@ def _print_circle(answer: dict[str, Any]) -> None:
             [[short_id(hit.get("work")), str(hit.get("title"))] for hit in answer["listed"][:LISTED_SHOWN]],
             flexible=1,
         )
+
+
+@circle.command()
+@click.argument("circle")
+@click.pass_obj
+def charter(call: Call, circle: str) -> None:
+    """Show a circle's rules: its stewards, what each class of decision takes, how long a vouch holds."""
+    rules = call.ask("circle.show", {"circle": circle})["rules"]
+    if call.json:
+        print_json(rules)
+        return
+    names = ("charter", "name", "purpose", "k", "f", "vouch_days", "languages", "licences", "stewards")
+    print_pairs([(name.replace("_", " "), _plain(rules.get(name))) for name in names])
+    print()
+    print_table(
+        ["DECISION", "BAD KEYS TOLERATED", "LEAST FOR", "TWICE THOSE AGAINST", "COOLDOWN", "SEALED"],
+        [
+            [
+                name,
+                str(rule["b"]),
+                str(rule["q"]),
+                "yes" if rule["supermajority"] else "",
+                f"{rule['cooldown_days']:g} days" if rule["cooldown_days"] else "",
+                "yes" if rule["sealed"] else "",
+            ]
+            for name, rule in rules["classes"].items()
+        ],
+        flexible=0,
+    )
+    print("Other rules: p2pnode propose charter --help")
+
+
+def _plain(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 @circle.command()
@@ -176,40 +214,6 @@ def vouch(call: Call, circle: str, key: str) -> None:
 def unvouch(call: Call, circle: str, key: str) -> None:
     """Take back that you vouched for KEY."""
     _vouch(call, "vouch.revoke", circle, key)
-
-
-@click.group(cls=Group)
-def propose() -> None:
-    """Put a question to a circle: list a work, or complain about one."""
-
-
-def _propose(call: Call, params: dict[str, Any]) -> None:
-    answer = call.ask("proposal.open", {name: value for name, value in params.items() if value is not None})
-    if call.json:
-        print_json(answer)
-    else:
-        print_pairs([("proposal", answer.get("proposal"))])
-
-
-@propose.command("list")
-@click.argument("circle")
-@click.argument("work")
-@click.option("--reason", help="Why the circle should list it.")
-@click.pass_obj
-def propose_list(call: Call, circle: str, work: str, reason: str | None) -> None:
-    """Propose that the circle lists the work."""
-    _propose(call, {"class": "list", "circle": circle, "work": work, "reason": reason})
-
-
-@propose.command("flag")
-@click.argument("circle")
-@click.argument("work")
-@click.option("--class", "complaint", type=click.Choice(COMPLAINTS), required=True, help="What is wrong with it.")
-@click.option("--reason", required=True, help="Why, for the others to judge.")
-@click.pass_obj
-def propose_flag(call: Call, circle: str, work: str, complaint: str, reason: str) -> None:
-    """Complain about a work before the circle."""
-    _propose(call, {"class": "flag", "circle": circle, "work": work, "complaint": complaint, "reason": reason})
 
 
 @click.command(cls=Command)

@@ -14,11 +14,13 @@ import click
 
 from p2pnode import __version__
 from p2pnode.cli.car import car
-from p2pnode.cli.circles import circle, explain, proposals, propose, unvouch, vote, vouch
+from p2pnode.cli.circles import circle, explain, proposals, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
 from p2pnode.cli.help import show_help
+from p2pnode.cli.history import history
 from p2pnode.cli.identity import identity
 from p2pnode.cli.node import daemon, open_tui, peers, status, stop, tui
+from p2pnode.cli.proposing import propose
 from p2pnode.cli.works import cid, get, list_works, publish, search, show, transfers
 from p2pnode.config import find_home
 from p2pnode.core.text import safe
@@ -30,7 +32,7 @@ CRASH_LOG = "cli.log"
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
     *(cid, publish, search, list_works, show, get, transfers, car),
-    *(circle, vouch, unvouch, propose, proposals, vote, explain),
+    *(circle, vouch, unvouch, propose, proposals, vote, explain, history),
     *(identity, show_help),
 )
 

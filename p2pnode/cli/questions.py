@@ -23,7 +23,7 @@ def print_proposals(items: list[Object]) -> None:
                 str(item.get("reject", "")),
                 str(item.get("state") or ""),
                 str(item.get("mine") or ""),
-                str(item.get("title") or short_id(item.get("work"))),
+                str(item.get("title") or short_id(item.get("work") or item.get("key"))),
             ]
             for item in items
         ],
@@ -32,8 +32,8 @@ def print_proposals(items: list[Object]) -> None:
 
 
 def _what(item: Object) -> str:
-    complaint = item.get("complaint")
-    return f"{item.get('class')}: {complaint}" if complaint else str(item.get("class"))
+    said = item.get("complaint") or ", ".join(item.get("changes") or {})
+    return f"{item.get('class')}: {said}" if said else str(item.get("class"))
 
 
 def print_explanation(answer: Object) -> None:

@@ -94,3 +94,17 @@ def overlay(work: Mapping[str, Value], fields: Mapping[str, Value]) -> dict[str,
     """A manifest's map with the edited fields in place; what was emptied is absent."""
     merged = {**work, **fields}
     return {name: value for name, value in merged.items() if value not in ("", ()) or name not in fields}
+
+
+def patch_back(work: Mapping[str, Value], history: History, to: QuestionId | None) -> dict[str, Value]:
+    """The patch that restores what the description said after the edit `to` (None: as `work` was listed)."""
+    place = next((number for number, edit in enumerate(history.applied, 1) if edit.id == to), 0)
+    then = overlay(work, History(history.applied[:place]).fields)
+    now = overlay(work, history.fields)
+    changed = {name for edit in history.applied[place:] for name in edit.patch}
+    return {name: then.get(name, empty_like(now[name])) for name in sorted(changed) if then.get(name) != now.get(name)}
+
+
+def empty_like(value: Value) -> Value:
+    """What takes a field away: an empty text or array."""
+    return () if isinstance(value, tuple) else ""

@@ -114,7 +114,7 @@ def _asked(charter: Charter, decision: Decision) -> dict[str, Any]:
         "question": id_text(QUESTION_PREFIX, asked.id),
         "class": asked.class_,
         "subject": id_text(prefix, asked.subject),
-        "patch": _json(asked.patch),
+        "patch": to_json(asked.patch),
         "proposals": [id_text(RECORD_PREFIX, proposal.id) for proposal in decision.asked.proposals],
     }
     if asked.base:
@@ -182,10 +182,10 @@ def _ballot(ballot: Ballot, members: set[PublicKey], counted: set[PublicKey]) ->
     }
 
 
-def _json(value: Value) -> Any:
+def to_json(value: Value) -> Any:
     """A record's value as JSON: bytes as hexadecimal text."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):
-        return {name: _json(item) for name, item in value.items()}
-    return [_json(item) for item in value] if isinstance(value, tuple) else value
+        return {name: to_json(item) for name, item in value.items()}
+    return [to_json(item) for item in value] if isinstance(value, tuple) else value

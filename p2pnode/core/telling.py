@@ -73,6 +73,8 @@ def _question(told: Told) -> list[str]:
     lines = [
         f"The question: {_ASKS.get(str(told['class']), 'one of class ' + str(told['class']))}. {_OUTCOMES[told['outcome']]}"
     ]
+    if told["class"] == "edit" and told["patch"]:
+        lines.append("It says: " + "; ".join(_field(name, value) for name, value in told["patch"].items()) + ".")
     if told["state"] in _STATES:
         lines.append(_STATES[told["state"]])
     if "rule" not in told:
@@ -85,6 +87,15 @@ def _question(told: Told) -> list[str]:
             "No steward can be recalled under this charter, because f is 0 and no set of stewards may judge one of its own."
         )
     return [*lines, *_seals(told), *_lapsed(told)]
+
+
+def _field(name: str, value: Any) -> str:
+    """A field of an edit; its text is a stranger's, and whoever prints the line makes it safe."""
+    if name == "root":
+        return "another content"
+    parts = value if isinstance(value, list) else [value]
+    texts = (str(part.get("name") or part.get("value")) if isinstance(part, Mapping) else str(part) for part in parts)
+    return f"{name}: {', '.join(texts)}" if value not in ("", []) else f"no {name}"
 
 
 def _seals(told: Told) -> list[str]:

@@ -60,6 +60,13 @@ class CircleView:
         charters = {step.charter.id for step in self.rules.steps}
         return frozenset(charters | {seal.id for seal in self._standing.seals if seal.target in self.rules.settled})
 
+    def charter_named(self, id: RecordId) -> Charter | None:
+        """A charter of this circle, in force or not, if it is held and well formed."""
+        if id == self.genesis.id:
+            return self.genesis
+        signed = self._standing.charters.get(id)
+        return signed[1] if signed else None
+
     # ------------------------------------------------------------ members
 
     @property

@@ -19,18 +19,22 @@ from p2pnode.core.keys import SEED_BYTES
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Emit, Json, Network, Store, Tx, WallClock
-from p2pnode.services import invites, join
+from p2pnode.services import invites, join, sealing
 from p2pnode.services.admission import Admission
 from p2pnode.services.background import for_ever
 from p2pnode.services.ballots import Ballots
 from p2pnode.services.catalogue import hit, verdicts
+from p2pnode.services.charters import advice, told_charter
 from p2pnode.services.invites import Invites
 from p2pnode.services.join import Join
 from p2pnode.services.me import Me
+from p2pnode.services.proposing import Proposing
 from p2pnode.services.questions import MAX_SHOWN, Questions
 from p2pnode.services.resolve import circle_name
+from p2pnode.services.rule_questions import RuleQuestions
 from p2pnode.services.views import Views
 from p2pnode.services.vouches import Vouches
+from p2pnode.services.work_questions import WorkQuestions
 
 JsonList = list[Json]  # inside the class, `list` is its method
 MAX_ROLL_SHOWN = 1_000
@@ -50,7 +54,8 @@ class _Summary:
 
 
 class Circles:
-    """Everything about circles, on one node. `ballots`, `vouches`, `invites`, `questions` and `joins` are public parts."""
+    """Everything about circles, on one node. `ballots`, `work_questions`, `rule_questions`, `vouches`, `invites`, `questions` and
+    `joins` are public parts."""
 
     def __init__(
         self,
@@ -65,7 +70,10 @@ class Circles:
     ) -> None:
         self._store, self._admission, self._views, self._me, self._clock = store, admission, views, me, clock
         self.questions = Questions(store, views, me)
-        self.ballots = Ballots(store, admission, views, me, clock)
+        proposing = Proposing(store, admission, views, me, clock)
+        self.ballots = Ballots(store, admission, views, me, clock, proposing)
+        self.work_questions = WorkQuestions(store, views, proposing)
+        self.rule_questions = RuleQuestions(store, admission, views, me, proposing)
         self.vouches = Vouches(store, admission, views, me, clock)
         self.invites = Invites(store, network, admission, views, me, clock)
         self.joins = Join(store, network, admission, views, me, clock, emit)
@@ -122,6 +130,9 @@ class Circles:
             "me": id_text(KEY_PREFIX, me),
             "member": view.is_member(me),
             "stewards": [id_text(KEY_PREFIX, key) for key in view.charter.stewards],
+            "expelled": [id_text(KEY_PREFIX, key) for key in sorted(view.rules.expelled)],
+            "rules": told_charter(view.charter),
+            "advice": advice(view, me),
             "roll": roll,
             "open": await self.questions.of_circle(circle, only_open=True),
             "listed": await self._hits(summary.listed[:MAX_LISTED_SHOWN]),
@@ -141,6 +152,7 @@ class Circles:
             if circle not in tx.circles() and not waited:
                 raise NotFoundError("this node is not in that circle", hint="see: p2pnode circle list")
             invites.forget_circle(tx, circle)
+            sealing.forget_circle(tx, circle)
             if circle in tx.circles():
                 tx.remove_circle(circle)
 
@@ -179,16 +191,6 @@ class Circles:
     async def proposals_about(self, work: WorkId) -> JsonList:
         """The questions about one work."""
         return await self.questions.about(work)
-
-    async def propose(
-        self, class_: str, circle: CircleId, work: WorkId, *, complaint: str | None = None, reason: str = ""
-    ) -> Json:
-        """Open a proposal of class `list` or `flag`."""
-        if class_ == "list":
-            return await self.ballots.propose_listing(circle, work, reason)
-        if class_ == "flag":
-            return await self.ballots.complain(circle, work, complaint or "", reason)
-        raise UsageError(f"proposals of class {class_!r} cannot be made with this version", hint="one of: list, flag")
 
     async def cast(self, question: QuestionId, choice: str, reason: str = "") -> Json:
         """Cast a ballot."""

@@ -41,9 +41,9 @@ from p2pnode.errors import DecodeError, NotFoundError, PeerError, RefusedError
 from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services import vouches
 from p2pnode.services.admission import Admission
-from p2pnode.services.ballots import refuse_stranger
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.me import Me
+from p2pnode.services.proposing import refuse_stranger
 from p2pnode.services.rates import TokenBuckets
 from p2pnode.services.views import Views
 

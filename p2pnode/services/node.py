@@ -33,11 +33,13 @@ from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
 from p2pnode.services.gossip import Gossip
+from p2pnode.services.history import WorkHistory
 from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.outbox import Outbox
 from p2pnode.services.publish import Publish
 from p2pnode.services.reading import Reading
+from p2pnode.services.sealing import Sealing
 from p2pnode.services.search import Search
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.sync import Sync
@@ -77,6 +79,8 @@ class Node:
         self.lookups = Lookups(store, self.search)
         self.explain = Explain(store, self.views, me, self.sync)
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
+        self.history = WorkHistory(store, self.views, me)
+        self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
         self.publish = Publish(store, me, self.admission, clock, self.outbox.wake)
         self.transfers = Transfers(store, network, self.search, clock, emit, self.outbox.wake)
         self.reading = Reading(store, self.transfers)
@@ -91,6 +95,7 @@ class Node:
         await self.sync.start(nursery)
         await self.gossip.start(nursery)
         await self.circles.start(nursery)
+        nursery.start_soon(for_ever, self.sealing.run)
         nursery.start_soon(for_ever, self.outbox.run)
         nursery.start_soon(for_ever, self.lookups.run)
         nursery.start_soon(for_ever, self._tell_of_peers)

@@ -82,6 +82,13 @@ class Params:
             raise UsageError(f"{self._method}: {name} must be a list of objects")
         return values
 
+    def object(self, name: str) -> dict[str, Any]:
+        """An object; empty when it is absent."""
+        value = self._take(name, {})
+        if not isinstance(value, dict):
+            raise UsageError(f"{self._method}: {name} must be an object")
+        return value
+
     def has(self, name: str) -> bool:
         """Whether it was given; it is still to be read."""
         return self._given(name)

@@ -5,9 +5,10 @@ Reads views and the catalogue, writes nothing. Called by `services.circles` and,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from p2pnode.core.decision import Decision
+from p2pnode.core.explain import to_json
 from p2pnode.core.ids import (
     CIRCLE_PREFIX,
     KEY_PREFIX,
@@ -16,14 +17,17 @@ from p2pnode.core.ids import (
     CircleId,
     PublicKey,
     QuestionId,
+    RecordId,
     WorkId,
     id_text,
 )
+from p2pnode.core.proposals import CHARTER_CHANGE, EDIT, RULE_CLASSES, SEALED_CLASSES
 from p2pnode.core.record import PROPOSAL
 from p2pnode.core.records import CHOICES
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Json, Store, Tx
+from p2pnode.services.charters import charter_changes
 from p2pnode.services.me import Me
 from p2pnode.services.views import Views
 
@@ -65,9 +69,12 @@ class Questions:
         return await self._store.read(titles)
 
 
-def told_questions(view: CircleView, me: PublicKey, *, only_open: bool) -> list[Json]:
-    """Every question of a view, newest first; each carries the bytes of its subject for whoever looks up the title."""
-    decisions: Iterable[Decision] = (view.decide(asked.question.id) for asked in reversed(view.questions()))
+def told_questions(
+    view: CircleView, me: PublicKey, *, only_open: bool, only: Collection[QuestionId] | None = None
+) -> list[Json]:
+    """The questions of a view, newest first; each carries the bytes of its subject for whoever looks up the title."""
+    asked = (one.question.id for one in reversed(view.questions()) if only is None or one.question.id in only)
+    decisions: Iterable[Decision] = map(view.decide, asked)
     wanted = (decision for decision in decisions if decision.state == "open" or not only_open)
     return [_told(view, decision, me) for decision, _ in zip(wanted, range(MAX_SHOWN), strict=False)]
 
@@ -88,13 +95,35 @@ def _told(view: CircleView, decision: Decision, me: PublicKey) -> Json:
         "reject": decision.reject,
         "abstain": decision.abstain,
         "state": decision.state,
+        "effective": decision.effective,
         "mine": mine if mine in CHOICES else None,
         "needs": decision.needs,
         "subject": question.subject if question.work is not None else b"",
     }
     if question.complaint is not None:
         answer["complaint"] = question.complaint
+    if question.class_ == EDIT:
+        answer["changes"] = to_json(question.patch)
+    if question.class_ in SEALED_CLASSES:
+        answer |= _about_rules(view, decision)
     return answer
+
+
+def _about_rules(view: CircleView, decision: Decision) -> Json:
+    """Whom or what a question about persons or rules is about."""
+    question, told = decision.question, Json()
+    if question.class_ != CHARTER_CHANGE:
+        told["key"] = id_text(KEY_PREFIX, question.subject)
+    if question.class_ in RULE_CLASSES:
+        base, named = view.charter_named(RecordId(question.base)), question.charter
+        new = view.charter_named(named) if named else None
+        told["changes"] = charter_changes(base, new) if base and new else {}
+    if decision.sealing is not None:
+        told["seals"] = {
+            "by": [id_text(KEY_PREFIX, key) for key in decision.sealing.by],
+            "needed": decision.sealing.needed,
+        }
+    return told
 
 
 def _title(tx: Tx, subject: bytes) -> str:

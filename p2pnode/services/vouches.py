@@ -18,8 +18,8 @@ from p2pnode.core.registers import effective
 from p2pnode.errors import NotFoundError, P2pnodeError, UsageError
 from p2pnode.ports import Json, Store, Tx, WallClock
 from p2pnode.services.admission import Admission
-from p2pnode.services.ballots import refuse_stranger
 from p2pnode.services.me import Me
+from p2pnode.services.proposing import refuse_stranger
 from p2pnode.services.views import Views
 
 log = logging.getLogger("p2pnode.vouches")

@@ -42,7 +42,7 @@ async def test_two_people_decide_and_see_the_same() -> None:
         circle = await anna.create()
         await joined(anna, ben, circle)
         work = await anna.publish("A book")
-        answer = await anna.circles.propose("list", circle, work, reason="worth reading")
+        answer = await anna.circles.work_questions.list(circle, work, reason="worth reading")
         await anna.tell(ben, circle)
         cast = await ben.circles.cast(question_of(answer), "approve", "I read it")
         assert (cast["proposal"], cast["choice"]) == (answer["proposal"], "approve")
@@ -58,7 +58,7 @@ async def test_a_proposal_as_it_is_shown() -> None:
         circle = await anna.create("Readers")
         await joined(anna, ben, circle)
         work = await anna.publish("A book")
-        await anna.circles.propose("list", circle, work, reason=" worth reading ")
+        await anna.circles.work_questions.list(circle, work, reason=" worth reading ")
         [shown] = (await anna.circles.proposals(circle))["items"]
         assert (shown["class"], shown["title"], shown["reason"]) == ("list", "A book", "worth reading")
         assert (shown["circle_name"], shown["state"], shown["mine"]) == ("Readers", "open", None)
@@ -79,20 +79,20 @@ async def test_the_same_question_twice_is_one_proposal() -> None:
         circle = await anna.create()
         await joined(anna, ben, circle)
         work = await anna.publish("A book")
-        one = await anna.circles.propose("list", circle, work)
-        again = await anna.circles.propose("list", circle, work, reason="again")
+        one = await anna.circles.work_questions.list(circle, work)
+        again = await anna.circles.work_questions.list(circle, work, reason="again")
         assert one == again
         assert len([record for record in await anna.records(circle) if record.kind == PROPOSAL]) == 1
         await anna.circles.cast(question_of(one), "approve")
         with pytest.raises(RefusedError, match="listed there already"):
-            await anna.circles.propose("list", circle, work)
+            await anna.circles.work_questions.list(circle, work)
 
 
 async def test_a_ballot_is_replaced_and_the_same_one_is_not_signed_twice() -> None:
     async with people("anna") as (anna,):
         circle = await anna.create()
         work = await anna.publish("A book")
-        question = question_of(await anna.circles.propose("list", circle, work))
+        question = question_of(await anna.circles.work_questions.list(circle, work))
         first_answer = await anna.circles.cast(question, "approve", "yes")
         assert first_answer == await anna.circles.cast(question, "approve", "yes")
         await anna.circles.cast(question, "reject", "on second thought")
@@ -106,7 +106,7 @@ async def test_a_ballot_is_replaced_and_the_same_one_is_not_signed_twice() -> No
 async def test_the_ballot_and_its_gossip_are_one_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     async with people("anna") as (anna,):
         circle = await anna.create()
-        question = question_of(await anna.circles.propose("list", circle, await anna.publish("A book")))
+        question = question_of(await anna.circles.work_questions.list(circle, await anna.publish("A book")))
         await anna.circles.cast(question, "approve")
         [ballot] = await own_ballots(anna, circle)
         told = [payload for kind, payload in await anna.outbox() if kind == "gossip"]
@@ -131,21 +131,21 @@ async def test_a_ballot_that_would_not_count_is_refused_with_the_way_out() -> No
         circle = await anna.create()
         await joined(anna, ben, circle)
         work = await anna.publish("A book")
-        question = question_of(await anna.circles.propose("list", circle, work))
+        question = question_of(await anna.circles.work_questions.list(circle, work))
         await anna.circles.vouches.revoke(circle, await ben.key(circle))
         await anna.tell(ben, circle)
         with pytest.raises(RefusedError, match="would not count") as caught:
             await ben.circles.cast(question, "approve")
         assert f"p2pnode vouch {id_text('c', circle)} {id_text('k', await ben.key(circle))}" in caught.value.hint
         with pytest.raises(RefusedError, match="would not be heard"):
-            await ben.circles.propose("list", circle, await ben.publish("Another"))
+            await ben.circles.work_questions.list(circle, await ben.publish("Another"))
         assert await own_ballots(ben, circle) == []
 
 
 async def test_unknown_questions_works_and_choices() -> None:
     async with people("anna") as (anna,):
         circle = await anna.create()
-        question = question_of(await anna.circles.propose("list", circle, await anna.publish("A book")))
+        question = question_of(await anna.circles.work_questions.list(circle, await anna.publish("A book")))
         with pytest.raises(UsageError, match="no choice"):
             await anna.circles.cast(question, "yes")
         with pytest.raises(UsageError, match="characters"):
@@ -153,11 +153,9 @@ async def test_unknown_questions_works_and_choices() -> None:
         with pytest.raises(NotFoundError):
             await anna.circles.cast(QuestionId(bytes(32)), "approve")
         with pytest.raises(NotFoundError, match="description is not here"):
-            await anna.circles.propose("list", circle, WorkId(bytes(32)))
+            await anna.circles.work_questions.list(circle, WorkId(bytes(32)))
         with pytest.raises(RefusedError, match="private"):
-            await anna.circles.propose("list", circle, await anna.publish("Diary", private=True))
-        with pytest.raises(UsageError, match="cannot be made"):
-            await anna.circles.propose("expel", circle, WorkId(bytes(32)))
+            await anna.circles.work_questions.list(circle, await anna.publish("Diary", private=True))
 
 
 async def test_a_complaint_makes_a_listed_work_disputed() -> None:
@@ -165,13 +163,13 @@ async def test_a_complaint_makes_a_listed_work_disputed() -> None:
         circle = await anna.create()
         await joined(anna, ben, circle)
         work = await anna.publish("A book")
-        listing = question_of(await anna.circles.propose("list", circle, work))
+        listing = question_of(await anna.circles.work_questions.list(circle, work))
         await anna.circles.cast(listing, "approve")
         with pytest.raises(UsageError, match="needs a reason"):
-            await anna.circles.propose("flag", circle, work, complaint="licence")
+            await anna.circles.work_questions.flag(circle, work, complaint="licence")
         with pytest.raises(UsageError, match="class of complaint"):
-            await anna.circles.propose("flag", circle, work, complaint="spam", reason="x")
-        flagged = await anna.circles.propose("flag", circle, work, complaint="licence", reason="it is not theirs")
+            await anna.circles.work_questions.flag(circle, work, complaint="spam", reason="x")
+        flagged = await anna.circles.work_questions.flag(circle, work, complaint="licence", reason="it is not theirs")
         await anna.tell(ben, circle)
         await ben.circles.cast(question_of(flagged), "approve")
         assert (await verdict(ben, circle, work))[0] == "disputed"
@@ -186,8 +184,8 @@ async def test_two_people_who_complain_alike_ask_one_question() -> None:
         work = await anna.publish("A book")
         manifest = (await anna.store.read(lambda tx: tx.work(work))).manifest  # type: ignore[union-attr]
         await ben.store.write(lambda tx: ben._on_manifest(tx, manifest))
-        one = await anna.circles.propose("flag", circle, work, complaint="corrupt", reason="the last page is missing")
-        other = await ben.circles.propose("flag", circle, work, complaint="corrupt", reason="it ends too early")
+        one = await anna.circles.work_questions.flag(circle, work, complaint="corrupt", reason="the last page is missing")
+        other = await ben.circles.work_questions.flag(circle, work, complaint="corrupt", reason="it ends too early")
         assert one == other
 
 
@@ -195,7 +193,7 @@ async def test_withdrawing_closes_what_nobody_else_asked_and_nothing_adopted() -
     async with people("anna", "ben") as (anna, ben):
         circle = await anna.create()
         await joined(anna, ben, circle)
-        question = question_of(await anna.circles.propose("list", circle, await anna.publish("A book")))
+        question = question_of(await anna.circles.work_questions.list(circle, await anna.publish("A book")))
         await anna.tell(ben, circle)
         with pytest.raises(NotFoundError, match="no proposal of this question"):
             await ben.circles.ballots.withdraw(question)
@@ -206,7 +204,7 @@ async def test_withdrawing_closes_what_nobody_else_asked_and_nothing_adopted() -
             await anna.circles.cast(question, "approve")
         with pytest.raises(NotFoundError):
             await anna.circles.ballots.withdraw(question)
-        reopened = await anna.circles.propose("list", circle, WorkId(parse_id("w", shown["work"])), reason="after all")
+        reopened = await anna.circles.work_questions.list(circle, WorkId(parse_id("w", shown["work"])), reason="after all")
         assert question_of(reopened) == question
         await anna.circles.cast(question, "approve")
         with pytest.raises(RefusedError, match="adopted"):
@@ -246,7 +244,7 @@ async def test_two_devices_that_voted_alike_in_number_are_void_until_one_votes_a
         await joined(anna, ben, circle)
         twin = await restored(anna, circle)
         work = await anna.publish("A book")
-        question = question_of(await anna.circles.propose("list", circle, work))
+        question = question_of(await anna.circles.work_questions.list(circle, work))
         await anna.tell(twin, circle)
         await vote_with_one_number(question, circle, (anna, "approve"), (twin, "reject"))
         for source in (anna, twin):

@@ -64,17 +64,17 @@ async def test_leaving_takes_everything_but_our_own_records() -> None:
         circle = await anna.create()
         await joined(anna, ben, circle)
         work = await ben.publish("A book")
-        await ben.circles.propose("list", circle, work)
+        await ben.circles.work_questions.list(circle, work)
         before = {record.seq for record in await ben.records(circle) if record.author == await ben.key(circle)}
         await ben.circles.leave(circle)
         assert (await ben.circles.list())["items"] == []
         with pytest.raises(NotFoundError):
             await ben.circles.show(circle)
         with pytest.raises(NotFoundError):
-            await ben.circles.propose("list", circle, work)
+            await ben.circles.work_questions.list(circle, work)
         await joined(anna, ben, circle)
         other = await ben.publish("Another")
-        await ben.circles.propose("list", circle, other)
+        await ben.circles.work_questions.list(circle, other)
         after = [record.seq for record in await ben.records(circle) if record.author == await ben.key(circle)]
         assert len(after) == len(set(after)) and max(after) > max(before), "no number is used twice"
 
@@ -143,7 +143,7 @@ async def test_everything_signed_in_a_circle_is_signed_by_its_pseudonym() -> Non
         circle = await anna.create()
         await joined(anna, ben, circle)
         work = await anna.publish("A book")
-        question = await anna.circles.propose("list", circle, work)
+        question = await anna.circles.work_questions.list(circle, work)
         assert question["proposal"].startswith("p-")
         profile = anna.me.profile.public
         for record in await anna.records(circle):

@@ -14,7 +14,6 @@ from p2pnode.services.resolve import find_circle, find_key, find_question
 
 INVITE_CHARACTERS = 8192
 REASON_CHARACTERS = 1000
-PROPOSAL_CLASSES = ("list", "flag")
 
 
 async def create(node: Node, params: Params, emit: Emit) -> Json:
@@ -88,17 +87,6 @@ async def revoke(node: Node, params: Params, emit: Emit) -> Json:
     return await node.circles.vouches.revoke(circle, key)
 
 
-async def propose(node: Node, params: Params, emit: Emit) -> Json:
-    """Ask a circle to list a work, or complain about one."""
-    class_ = params.choice("class", PROPOSAL_CLASSES)
-    circle, work = await _circle(node, params), params.text("work")
-    complaint = params.optional_text("complaint")
-    reason = params.text("reason", "", longest=REASON_CHARACTERS)
-    params.end()
-    found = await node.search.find(work)
-    return await node.circles.propose(class_, circle, found.id, complaint=complaint, reason=reason)
-
-
 async def proposals(node: Node, params: Params, emit: Emit) -> Json:
     """Questions of one circle, or of all."""
     text = params.optional_text("circle")
@@ -137,7 +125,6 @@ METHODS: dict[str, ApiMethod] = {
     "circle.leave": leave,
     "vouch.give": vouch,
     "vouch.revoke": revoke,
-    "proposal.open": propose,
     "proposal.list": proposals,
     "ballot.cast": cast,
     "verdict.explain": explain,

@@ -1,0 +1,42 @@
+"""`propose` reads what people type: fields of an edit, rules of a charter."""
+
+from __future__ import annotations
+
+import pytest
+
+from p2pnode.cli.proposing import _fields, read_rule
+from p2pnode.errors import UsageError
+
+NOTHING = {
+    **dict.fromkeys(("title", "kind", "summary", "licence", "language")),
+    **dict.fromkeys(("creators", "tags", "identifiers", "sources", "cleared"), ()),
+}
+
+
+def test_a_rule_is_read_word_by_word() -> None:
+    assert read_rule("list") == ("list", {})
+    told = read_rule("expel b=3  q=8 cooldown=7 sealed supermajority")
+    assert told == ("expel", {"b": 3, "q": 8, "cooldown_days": 7, "sealed": True, "supermajority": True})
+
+
+@pytest.mark.parametrize("text", ["", "paint b=1", "list b", "list b=-1", "list b=x", "list sealed=1", "list colour=3"])
+def test_a_rule_that_cannot_be_read_is_refused_with_an_example_or_the_classes(text: str) -> None:
+    with pytest.raises(UsageError) as told:
+        read_rule(text)
+    assert "list" in (told.value.hint or "")
+
+
+def test_an_edit_names_what_is_given_and_clears_what_is_said() -> None:
+    given = {**NOTHING, "title": "B", "creators": ("Ann",), "identifiers": ("doi:10.1000/182",), "cleared": ("summary",)}
+    assert _fields(given) == {
+        "title": "B",
+        "creators": [{"name": "Ann"}],
+        "identifiers": [{"scheme": "doi", "value": "10.1000/182"}],
+        "summary": None,
+    }
+
+
+@pytest.mark.parametrize("name", ["title", "colour", "cleared"])
+def test_a_title_cannot_be_cleared_nor_what_does_not_exist(name: str) -> None:
+    with pytest.raises(UsageError, match="no field"):
+        _fields({**NOTHING, "cleared": (name,)})

@@ -75,6 +75,8 @@ class Settings:
     """Be a relay for peers that cannot reach each other, within limits."""
     lan: bool = True
     """Find and be found on the local network (multicast DNS)."""
+    ipfs: bool = False
+    """Tell the DHT of IPFS what is public here, and find in it what others have."""
     network: str = "p2pnode"
     """Name of the network: nodes of different names do not find each other, in the DHT or on the local network."""
     library: str = ""

@@ -167,6 +167,7 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
             address_book=store.address_book,
             providers=store.provider_records,
             clock=time.time,
+            ipfs=settings.ipfs,
             relay_limits=RelayLimits() if settings.relay_serve else None,
             relays=settings.relays,
         ) as network,

@@ -67,11 +67,28 @@ class PeerEvent:
     protocols: tuple[str, ...] = ()
 
 
+class ContentRouting(Protocol):
+    """Who has a content, by a DHT that is not ours. Keys are multihashes, the same as in CIDs of them."""
+
+    async def provide(self, multihash: bytes) -> int:
+        """As Network.provide."""
+        ...
+
+    async def find_providers(self, multihash: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
+        """As Network.find_providers."""
+        ...
+
+
 class Network(Protocol):
     """Peers, streams, the DHT and gossip. Keys of the DHT are 32-byte SHA-256 digests."""
 
     @property
     def peer_id(self) -> PeerId: ...
+    @property
+    def ipfs(self) -> ContentRouting | None:
+        """The DHT of IPFS; None while it is switched off."""
+        ...
+
     def addresses(self) -> list[str]:
         """Own listening multiaddrs (wildcards resolved), each ending in /p2p/PEER_ID."""
         ...

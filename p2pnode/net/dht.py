@@ -67,8 +67,10 @@ class Dht:
         book: AddressBook,
         records: ProviderRecords,
         clock: WallClock,
+        to_wire: Callable[[bytes], bytes] = wire_key,
     ) -> None:
         self._own = own
+        self._to_wire = to_wire
         self._peer = own().peer
         self._is_connected = is_connected
         self._book = book
@@ -86,7 +88,7 @@ class Dht:
 
     async def provide(self, key: bytes) -> int:
         """Tell the nearest nodes that we provide `key`, then ask each whether it knows. How many do."""
-        wire = wire_key(key)
+        wire = self._to_wire(key)
         self._provided[wire] = None
         self._provided.move_to_end(wire)
         while len(self._provided) > OWN_KEYS:
@@ -109,11 +111,11 @@ class Dht:
 
     def unprovide(self, key: bytes) -> None:
         """Answer no longer that we provide `key`."""
-        self._provided.pop(wire_key(key), None)
+        self._provided.pop(self._to_wire(key), None)
 
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         """Peers that provide `key`, nearest news first, each once, without ourselves."""
-        wire = wire_key(key)
+        wire = self._to_wire(key)
         found: dict[PeerId, Contact] = {}
 
         def learn(contacts: Sequence[Contact]) -> None:

@@ -20,6 +20,7 @@ from p2pnode.net.bans import Ban, Bans
 from p2pnode.net.failures import say_failed
 from p2pnode.net.gossip import Gossip
 from p2pnode.net.host import build_host, close_host, listen_on, run_host
+from p2pnode.net.ipfs_dht import IpfsDht
 from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
@@ -97,6 +98,7 @@ class Libp2pNetwork:
         )
         self.peers_table.on_gone.append(self.gossip.forget)
         self.peers_table.on_fewer.append(self.gossip.connection_lost)
+        self.ipfs: IpfsDht | None = None
         self._swarm.register_notifee(self.peers_table)
         self.serve(identify.PROTOCOL, self._introduce_ourselves)
         self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
@@ -109,10 +111,17 @@ class Libp2pNetwork:
         self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._reach.connect)
         self._nursery.start_soon(self._for_ever, self._keeper.run)
         self._nursery.start_soon(self._for_ever, self.dht.run)
+        if self.ipfs is not None:
+            self._nursery.start_soon(self._for_ever, self.ipfs.run)
         self._nursery.start_soon(self._for_ever, self.relaying.run)
         self._nursery.start_soon(self._for_ever, self.gossip.run)
         if lan_name is not None:
             self._nursery.start_soon(Lan(lan_name, self._id, self._direct_addresses, self._seen_on_lan).run)
+
+    def join_ipfs(self) -> None:
+        """Be a client of IPFS's DHT too; before `start`."""
+        connected, leave = self.peers_table.is_connected, self._leave_stranger
+        self.ipfs = IpfsDht(self._own_contact, self._open_ipfs, connected, leave, self._book, self._clock)
 
     # ---- who we are and who is there
 
@@ -155,6 +164,8 @@ class Libp2pNetwork:
                 nursery.start_soon(connection.close)
 
     async def open_stream(self, peer: PeerId, protocol: str, *, timeout_s: float = 10.0) -> Stream:
+        if self.ipfs is not None:
+            self.ipfs.used(peer)
         return await self._open(peer, protocol, (), timeout_s)
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
@@ -243,6 +254,15 @@ class Libp2pNetwork:
     async def _open_gossip(self, peer: PeerId) -> Libp2pStream:
         return await self._open(peer, gossip.PROTOCOL, (), GOSSIP_STREAM_S)
 
+    async def _open_ipfs(self, protocol: str, contact: Contact) -> Stream:
+        return await self._open(contact.peer, protocol, contact.addresses, 5.0)
+
+    async def _leave_stranger(self, peer: PeerId) -> None:
+        """A peer of IPFS's DHT that nobody uses; one of ours stays."""
+        introduction = self.peers_table.introduction(peer)
+        if introduction is None or self._kad_protocol not in introduction.protocols:
+            await self._contained(self.disconnect, peer)
+
     async def _open_kad(self, contact: Contact) -> Stream:
         return await self._open(contact.peer, self._kad_protocol, contact.addresses, 5.0)
 
@@ -290,6 +310,8 @@ class Libp2pNetwork:
             await self._book.remember(peer, introduction.addresses, answered=False)
         if self._kad_protocol in introduction.protocols:
             self.dht.met(Contact(peer, introduction.addresses))
+        if self.ipfs is not None:
+            self.ipfs.met(peer, introduction.protocols, introduction.addresses)
 
     def _is_of_another_network(self, introduction: identify.Introduction) -> bool:
         """A p2pnode that serves another DHT and not ours; foreign implementations may serve what they like."""
@@ -341,11 +363,13 @@ async def open_network(
     clock: WallClock,
     relay_limits: RelayLimits | None = None,
     relays: Sequence[str] = (),
+    ipfs: bool = False,
 ) -> AsyncIterator[Libp2pNetwork]:
     """A running network: listening, in the DHT, on the LAN, dialling `bootstrap` and old acquaintances in the background.
 
     `host_key` is a 32-byte Ed25519 seed, `listen` multiaddrs without /p2p (port 0: any), `bootstrap` and `relays` multiaddrs with it.
-    With `relay_limits` it relays for others within them; at `relays` it asks for a place itself.
+    With `relay_limits` it relays for others within them; at `relays` it asks for a place itself; with `ipfs` it is a client of
+    IPFS's DHT too.
     UsageError for malformed addresses, NetworkError if an address cannot be listened on. Leaving closes everything within
     about two seconds.
     """
@@ -368,6 +392,8 @@ async def open_network(
             failure = await listen_on(host, listen)
             if failure is None:
                 others = [(peer, address) for peer, address in known if peer != network.peer_id]
+                if ipfs:
+                    network.join_ipfs()
                 network.start(others, network_name if lan else None)
                 yield network
         except Exception as error:

@@ -20,11 +20,12 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError
 from p2pnode.limits import KIB
 from p2pnode.ports import Network, Store, Stream
+from p2pnode.services.awaited import Bell
 from p2pnode.services.background import for_ever
 from p2pnode.services.bitswap_ask import BitswapAsking, Partner
 from p2pnode.services.bitswap_serve import BitswapServer
 from p2pnode.services.bitswap_streams import SMALL_BYTES, Intake, Outgoing, Reader
-from p2pnode.services.provider import Bell, Block, Provider
+from p2pnode.services.provider import Block, Provider
 from p2pnode.services.wants import Wants
 
 log = logging.getLogger("p2pnode.bitswap")

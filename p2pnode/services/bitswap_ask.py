@@ -18,8 +18,9 @@ from p2pnode.core.bitswap_messages import MAX_PRIORITY, Entry, Want, encode_want
 from p2pnode.core.cid import Cid
 from p2pnode.errors import NetworkError
 from p2pnode.limits import MIB
+from p2pnode.services.awaited import Bell
 from p2pnode.services.bitswap_streams import Outgoing
-from p2pnode.services.provider import Bell, Block, LiedError, Provider, ReplacedError
+from p2pnode.services.provider import Block, LiedError, Provider, ReplacedError
 from p2pnode.services.wants import Wants
 
 log = logging.getLogger("p2pnode.bitswap")

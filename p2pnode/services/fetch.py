@@ -19,6 +19,7 @@ from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk
 from p2pnode.errors import DecodeError, NotFoundError, P2pnodeError
 from p2pnode.ports import Content, Incoming, Network, Store
 from p2pnode.services.awaited import Awaited, Bell
+from p2pnode.services.bitswap import Bitswap
 from p2pnode.services.selection import Selection, both, chosen_files
 from p2pnode.services.swarm import FindMore, Swarm
 from p2pnode.services.transfer import Transfer
@@ -48,13 +49,14 @@ class Fetching:
         on_complete: OnComplete,
         only: Selection = None,
         max_bytes: int = MAX_CONTENT_BYTES,
+        bitswap: Bitswap | None = None,
     ) -> None:
         """`on_complete` is called each time when everything that was chosen so far is on the disk. `only`: (), nothing yet."""
         self._store, self._root, self._name, self._transfer = store, root, name, transfer
         self._on_complete = on_complete
         self._only = only
         self._walk = SkeletonWalk(root, max_bytes=max_bytes)
-        self._swarm = Swarm(network, root, transfer, find_more)
+        self._swarm = Swarm(network, root, transfer, find_more, bitswap)
         self._skeleton: Skeleton | None = None
         self._incoming: Incoming | None = None
         self._lengths: dict[Cid, int] = {}

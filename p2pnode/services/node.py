@@ -28,12 +28,12 @@ from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
-from p2pnode.services.bitswap import Bitswap
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
 from p2pnode.services.gossip import Gossip
 from p2pnode.services.history import WorkHistory
+from p2pnode.services.ipfs import Ipfs
 from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.outbox import Outbox
@@ -74,15 +74,15 @@ class Node:
             store, network, clock, gossip=self.gossip.publish_records, circle_keys=self.sync.circle_keys
         )
         self.blocks = ServeBlocks(network, store)
-        self.bitswap = Bitswap(network, store)
+        self.ipfs = Ipfs(network, store, clock)
         self.search = Search(store, network, self.views, clock, self.sync.members_first)
         self.lookups = Lookups(store, self.search)
         self.explain = Explain(store, self.views, me, self.sync)
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
         self.history = WorkHistory(store, self.views, me)
         self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
-        self.publish = Publish(store, me, self.admission, clock, self.outbox.wake)
-        self.transfers = Transfers(store, network, self.search, clock, emit, self.outbox.wake)
+        self.publish = Publish(store, me, self.admission, clock, self._wake_told)
+        self.transfers = Transfers(store, network, self.search, clock, emit, self._wake_told, ipfs=self.ipfs)
         self.reading = Reading(store, self.transfers)
 
     async def start(self, nursery: trio.Nursery) -> None:
@@ -90,7 +90,7 @@ class Node:
         self.admission.watch(lambda change: self._changed(change, nursery))
         self.search.start()
         self.blocks.start()
-        await self.bitswap.start(nursery)
+        await self.ipfs.start(nursery)
         await self.transfers.start(nursery)
         await self.sync.start(nursery)
         await self.gossip.start(nursery)
@@ -99,6 +99,11 @@ class Node:
         nursery.start_soon(for_ever, self.outbox.run)
         nursery.start_soon(for_ever, self.lookups.run)
         nursery.start_soon(for_ever, self._tell_of_peers)
+
+    def _wake_told(self) -> None:
+        """There is something new for the network to hear."""
+        self.outbox.wake()
+        self.ipfs.wake()
 
     def _on_manifest(self, tx: Tx, record: Record) -> None:
         """A manifest came in through a circle: the catalogue follows, in the same transaction."""

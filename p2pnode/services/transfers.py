@@ -23,6 +23,7 @@ from p2pnode.services.background import contained
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export
 from p2pnode.services.fetch import Fetching
+from p2pnode.services.ipfs import Ipfs
 from p2pnode.services.outbox import PROVIDE, enqueue_work, root_key
 from p2pnode.services.running import OnProgress, Remembered, Running, key_of, limit_of
 from p2pnode.services.search import Search
@@ -57,8 +58,10 @@ class Transfers:
         emit: Emit,
         wake_outbox: Callable[[], None],
         limited: Callable[[], str] = no_limit,
+        ipfs: Ipfs | None = None,
     ) -> None:
-        """`limited` says in words by what rate the node is held back now, if it is."""
+        """`limited` says in words by what rate the node is held back now, if it is. With `ipfs` others than p2pnodes are asked too."""
+        self._ipfs = ipfs
         self._store, self._network, self._search = store, network, search
         self._clock, self._emit, self._wake_outbox, self._limited = clock, emit, wake_outbox, limited
         self._running: dict[Cid, Running] = {}
@@ -286,6 +289,7 @@ class Transfers:
             on_complete=complete,
             only=(),
             max_bytes=0,
+            bitswap=None if self._ipfs is None else self._ipfs.bitswap,
         )
 
     def _told(self, running: Running) -> None:
@@ -374,7 +378,8 @@ class Transfers:
         for work in running.works:
             found += self._search.heard_from(work)
         neighbours = [view.peer for view in self._network.peers() if SEARCH_PROTOCOL in view.protocols]
-        return list(dict.fromkeys(found + neighbours[:NEIGHBOURS_ASKED]))
+        strangers = [] if self._ipfs is None else await self._ipfs.providers(running.transfer.root)
+        return list(dict.fromkeys(found + neighbours[:NEIGHBOURS_ASKED] + strangers))
 
     # ------------------------------------------------------------ what is remembered
 

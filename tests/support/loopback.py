@@ -17,7 +17,7 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import Bans
-from p2pnode.ports import Direction, PeerEvent, PeerView, Stream
+from p2pnode.ports import ContentRouting, Direction, PeerEvent, PeerView, Stream
 from tests.support.loopback_stream import Link, LoopbackStream, stream_pair
 
 log = logging.getLogger("tests.loopback")
@@ -77,6 +77,7 @@ class LoopbackNetwork:
         self.topics: dict[str, tuple[Validate, Deliver]] = {}
         self.penalties: list[tuple[PeerId, int, str]] = []
         self.opened: list[tuple[PeerId, str]] = []
+        self.ipfs: ContentRouting | None = None
 
     @property
     def peer_id(self) -> PeerId:

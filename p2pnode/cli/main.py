@@ -19,6 +19,7 @@ from p2pnode.cli.commands import Group
 from p2pnode.cli.help import show_help
 from p2pnode.cli.history import history
 from p2pnode.cli.identity import identity
+from p2pnode.cli.keeping import pin, remove, storage, unpin, unpublish, verify
 from p2pnode.cli.node import daemon, open_tui, peers, status, stop, tui
 from p2pnode.cli.proposing import propose
 from p2pnode.cli.works import cid, get, list_works, publish, search, show, transfers
@@ -32,6 +33,7 @@ CRASH_LOG = "cli.log"
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
     *(cid, publish, search, list_works, show, get, transfers, car),
+    *(unpublish, pin, unpin, remove, storage, verify),
     *(circle, vouch, unvouch, propose, proposals, vote, explain, history),
     *(identity, show_help),
 )

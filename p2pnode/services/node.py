@@ -34,6 +34,10 @@ from p2pnode.services.explain import Explain
 from p2pnode.services.gossip import Gossip
 from p2pnode.services.history import WorkHistory
 from p2pnode.services.ipfs import Ipfs
+from p2pnode.services.keeping import Keeping
+from p2pnode.services.keeping_copies import Copies
+from p2pnode.services.keeping_space import Space
+from p2pnode.services.keeping_verify import Checking
 from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.outbox import Outbox
@@ -84,12 +88,25 @@ class Node:
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
         self.transfers = Transfers(store, network, self.search, clock, emit, self._wake_told, ipfs=self.ipfs)
         self.reading = Reading(store, self.transfers)
+        self.keeping = Keeping(store, network, self.transfers, emit)
+        self.space = Space(
+            store,
+            self.keeping,
+            Copies(store, network, clock),
+            clock,
+            self.transfers.is_running,
+            quota_bytes=settings.quota_bytes,
+            floor_bytes=settings.floor_bytes,
+        )
+        self.checking = Checking(store, self.transfers, clock, emit)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others, and begin everything that runs by itself in `nursery`."""
         self.admission.watch(lambda change: self._changed(change, nursery))
         self.search.start()
         self.blocks.start()
+        self.checking.start()
+        self.store.when_full(self.space.make_room)
         await self.ipfs.start(nursery)
         await self.transfers.start(nursery)
         await self.sync.start(nursery)
@@ -97,6 +114,7 @@ class Node:
         await self.circles.start(nursery)
         nursery.start_soon(for_ever, self.sealing.run)
         nursery.start_soon(for_ever, self.outbox.run)
+        nursery.start_soon(self.checking.run)
         nursery.start_soon(for_ever, self.lookups.run)
         nursery.start_soon(for_ever, self._tell_of_peers)
 

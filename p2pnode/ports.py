@@ -6,7 +6,7 @@ a name says otherwise; monotonic time is trio's. Every method may raise the clas
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Container, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
@@ -131,6 +131,10 @@ class Network(Protocol):
 
     async def leave_topic(self, topic: str) -> None: ...
     async def publish(self, topic: str, data: bytes) -> None: ...
+    def favour(self, members: Callable[[], Container[PeerId]]) -> None:
+        """`members` tells who proved to be one of us: their connections are the last to go when places are short."""
+        ...
+
     def penalise(self, peer: PeerId, points: int, reason: str) -> None:
         """Count misbehaviour; at 100 points a peer is disconnected and banned for a while. Bans are timed and listed."""
         ...
@@ -314,7 +318,11 @@ class Tx(Protocol):
     # content
     def content(self, root: Cid) -> Content | None: ...
     def content_files(self, root: Cid, limit: int) -> list[tuple[str, int]]:
-        """(relative path, size) of a complete content's files, in the order they were added."""
+        """(relative path, size) of the files that a content has, or was chosen to have, in the order they were added."""
+        ...
+
+    def held_bytes(self, root: Cid) -> int:
+        """Bytes of its files that are here and verified: all of a complete content, some of a partial one."""
         ...
 
     def begin_content(self, base: str, *, owned: bool, public: bool) -> int:

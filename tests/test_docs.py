@@ -354,10 +354,13 @@ NUMBERS = [
 
 # Rooms that are slow to import are read instead: file, what the protocol says with the values of these constants.
 READ_NUMBERS = [
-    (
-        "net/host.py",
-        "At most {MAX_CONNECTIONS} connections, {MAX_INBOUND} of them inbound, {MAX_CONNECTIONS_PER_PEER} a peer",
-    ),
+    ("net/host.py", "At most {MAX_CONNECTIONS} connections, 256 of them inbound, {MAX_CONNECTIONS_PER_PEER} a peer"),
+    ("net/places.py", "connections, {MAX_INBOUND} of them inbound"),
+    ("net/places.py", "{MAX_PER_HOST} for one public address, {MAX_PER_RANGE} for one range"),
+    ("net/places.py", "{MAX_NEAR} for loopback, private and link-local addresses"),
+    ("net/places.py", "no use at all for {SETTLED_S:g} s"),
+    ("net/hardening/swarm.py", "{MAX_HANDSHAKES} inbound handshakes"),
+    ("net/dial.py", "and {MAX_DIALS} dials at once"),
     ("net/host.py", "{MAX_STREAMS_PER_PEER} streams that one peer has open to us"),
     ("net/identify.py", "first {MAX_PROTOCOLS} protocols, 8 addresses, {MAX_AGENT_CHARACTERS} characters of agent"),
     ("net/bans.py", "at {BAN_POINTS} it is disconnected and refused for 30 minutes"),

@@ -33,14 +33,15 @@ from p2pnode.errors import NetworkError
 from p2pnode.net.addresses import host_of
 from p2pnode.net.failures import say_failed, short
 from p2pnode.net.hardening import harden
+from p2pnode.net.hardening.swarm import MAX_HANDSHAKES
 from p2pnode.net.noise.transport import NoiseTransport
+from p2pnode.net.places import MAX_INBOUND, Places
 
 log = logging.getLogger("p2pnode.net")
 
-MAX_CONNECTIONS = 200
-"""All connections: about 60 KB and two tasks each."""
-MAX_INBOUND = 160
-"""Inbound ones, so that others can never use up what we need to dial."""
+MAX_CONNECTIONS = 320
+"""All connections, about 70 KB each. Inbound ones take at most `places.MAX_INBOUND` of them, so that others can never use up what we
+need to dial."""
 MAX_CONNECTIONS_PER_PEER = 3
 """Two happen when both sides dial at once; a third covers a reconnect whose old connection is not yet known to be dead."""
 MAX_STREAMS_PER_PEER = 64
@@ -84,7 +85,10 @@ def build_host(seed: bytes) -> BasicHost:
             outbound_stream_protocol_negotiation_timeout=NEGOTIATION_S,
         ),
     )
-    swarm._inbound_limiter = trio.CapacityLimiter(MAX_INBOUND)
+    swarm._inbound_limiter = trio.CapacityLimiter(
+        MAX_INBOUND + MAX_HANDSHAKES
+    )  # who gets a place is said in net.places
+    swarm._places = Places()
     host = BasicHost(network=swarm, disable_identify_address_discovery=True)
     swarm.notifees.clear()  # libp2p's identify and tag store: ours are in net.identify and net.peers
     host._schedule_identify = lambda *_, **__: None

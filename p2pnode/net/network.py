@@ -6,9 +6,10 @@ Made by `open_network` for the daemon and for tests. Raises only the classes of 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
+from weakref import WeakSet
 
 import trio
 
@@ -25,6 +26,7 @@ from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.peers import Peers
+from p2pnode.net.places import IN_DHT, IN_USE, MEMBER, USELESS, Worth
 from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.net.relay.relaying import Relaying
@@ -79,6 +81,8 @@ class Libp2pNetwork:
         self._lan_dials = 0
         self._keeper: Keeper | None = None
         self._serving: dict[str, dict[PeerId, int]] = {}
+        self._in_use: dict[PeerId, WeakSet[Libp2pStream]] = {}  # streams that services opened
+        self._members: Callable[[], Container[PeerId]] = frozenset
         self.bans = bans
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
         self.gossip = Gossip(self._id, host.get_private_key(), self._open_gossip, nursery)
@@ -96,7 +100,8 @@ class Libp2pNetwork:
         self._reach = Reach(
             self._swarm, self.peers_table, book, self._is_banned, self.dht.find_addresses, self.relaying.connect
         )
-        self.peers_table.on_gone.append(self.gossip.forget)
+        self._swarm._places.judge = self._judge
+        self.peers_table.on_gone += [self.gossip.forget, self._forget]
         self.peers_table.on_fewer.append(self.gossip.connection_lost)
         self.ipfs: IpfsDht | None = None
         self._swarm.register_notifee(self.peers_table)
@@ -166,7 +171,30 @@ class Libp2pNetwork:
     async def open_stream(self, peer: PeerId, protocol: str, *, timeout_s: float = 10.0) -> Stream:
         if self.ipfs is not None:
             self.ipfs.used(peer)
-        return await self._open(peer, protocol, (), timeout_s)
+        stream = await self._open(peer, protocol, (), timeout_s)
+        self._in_use.setdefault(peer, WeakSet()).add(stream)
+        return stream
+
+    def favour(self, members: Callable[[], Container[PeerId]]) -> None:
+        """See the port."""
+        self._members = members
+
+    def _forget(self, peer: PeerId) -> None:
+        self._in_use.pop(peer, None)
+
+    def _judge(self) -> Worth:
+        """What a peer is worth to us now."""
+        members = self._members()
+
+        def worth(peer: Any) -> int:
+            name = peer_id(peer)
+            if name in members:
+                return MEMBER
+            if any(not stream.is_closed for stream in self._in_use.get(name, ())):
+                return IN_USE
+            return IN_DHT if name in self.dht.table else USELESS
+
+        return worth
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
         counts = self._serving.setdefault(protocol, {})

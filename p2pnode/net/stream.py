@@ -36,6 +36,11 @@ class Libp2pStream:
         return self._peer
 
     @property
+    def is_closed(self) -> bool:
+        """Whether we closed it or gave it up, or its connection is gone."""
+        return self._closed or self.is_lost
+
+    @property
     def is_lost(self) -> bool:
         """Whether its connection is gone."""
         return bool(self._muxed.muxed_conn.is_closed)

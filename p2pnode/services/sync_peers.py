@@ -56,6 +56,7 @@ class SyncPeers:
     def start(self, nursery: trio.Nursery) -> None:
         """Answer others from now on."""
         self._nursery = nursery
+        self._network.favour(self.members)
         self._network.serve(PROTOCOL, self._serve, streams_per_peer=SERVED_PER_PEER)
 
     def proven(self, circle: CircleId) -> Mapping[PeerId, PublicKey]:

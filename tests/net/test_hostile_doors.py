@@ -9,7 +9,8 @@ import trio
 from multiaddr import Multiaddr
 
 from p2pnode.errors import NetworkError
-from p2pnode.net.hardening import swarm
+from p2pnode.net import places
+from p2pnode.net.addresses import peer_id
 from tests.support.net import NodeNet, networks, round_trip, until, wait_connected
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
@@ -49,18 +50,25 @@ async def test_silent_connections_keep_nobody_out() -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_one_host_takes_not_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names cost nothing, addresses do: a host that connects under ever new names stops at its share."""
-    monkeypatch.setattr(swarm, "MAX_INBOUND_PER_HOST", 3)
-    async with networks(1) as (node,), NodeNet(99).open() as late:
+async def test_who_is_of_no_use_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All places are taken: a newcomer is refused while everybody had too little time to be useful, and then takes one's place."""
+    monkeypatch.setattr(places, "MAX_INBOUND", 3)
+    async with networks(1) as (node,), NodeNet(99).open() as late:  # noqa: SIM117
         async with NodeNet(51).open() as a, NodeNet(52).open() as b, NodeNet(53).open() as c:
             for one in (a, b, c):
                 await one.connect(node.addresses()[0])
                 await until(lambda one=one: any(view.peer == one.peer_id for view in node.peers()))
+            judged = {a.peer_id: places.MEMBER, b.peer_id: places.USELESS, c.peer_id: places.IN_USE}
+            monkeypatch.setattr(
+                node._swarm._places, "judge", lambda: lambda peer: judged.get(peer_id(peer), places.USELESS)
+            )
             with suppress(NetworkError):
                 await late.connect(node.addresses()[0])
             await until(lambda: not late.peers_table.connections(node.peer_id))
-            await until(lambda: len(node.peers()) == 3)
-        await until(lambda: not node.peers())
-        await late.connect(node.addresses()[0])
-        assert await round_trip(late, node.peer_id) == b"hello"
+            assert {view.peer for view in node.peers()} == {a.peer_id, b.peer_id, c.peer_id}
+            monkeypatch.setattr(places, "SETTLED_S", 0.0)
+            await late.connect(node.addresses()[0])
+            await until(lambda: any(view.peer == late.peer_id for view in node.peers()))
+            await until(lambda: all(view.peer != b.peer_id for view in node.peers()))
+            assert {a.peer_id, c.peer_id} <= {view.peer for view in node.peers()}
+            assert await round_trip(late, node.peer_id) == b"hello"

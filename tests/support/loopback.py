@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -163,6 +163,9 @@ class LoopbackNetwork:
     def _tell(self, event: PeerEvent) -> None:
         for channel in self._events:
             channel.send_nowait(event)
+
+    def favour(self, members: Callable[[], Container[PeerId]]) -> None:
+        self.members = members
 
     def penalise(self, peer: PeerId, points: int, reason: str) -> None:
         self.penalties.append((peer, points, reason))

@@ -8,14 +8,13 @@ from typing import Any
 
 import trio
 
+from p2pnode.net.places import Origin, Place, Places, origin_of
+
 log = logging.getLogger("p2pnode.net")
 
 MAX_HANDSHAKES = 32
 """Inbound handshakes in flight: each costs a few ms of CPU and up to 10 s of patience. When there are more, the oldest one of the
-host that has most of them makes room: whoever opens connections and says nothing keeps nobody else out."""
-
-MAX_INBOUND_PER_HOST = 100
-"""Inbound connections from one address, whatever names they have: of our 160, some always remain for the rest of the world."""
+range of addresses that has most of them makes room: whoever opens connections and says nothing keeps nobody else out."""
 
 
 def hold_inbound_slot_while_connected() -> None:
@@ -30,10 +29,12 @@ def hold_inbound_slot_while_connected() -> None:
 
     async def handle(self: Any, connection: Any, maddr: Any, failure_event: Any) -> None:
         handshakes: dict[trio.CancelScope, str] = self.__dict__.setdefault("_handshakes", {})
+        places: Places = self.__dict__.setdefault("_places", Places())
         if len(handshakes) >= MAX_HANDSHAKES:
             _make_room(handshakes)
+        origin = origin_of(_host(connection))
         scope = trio.CancelScope()
-        handshakes[scope] = _host(connection)
+        handshakes[scope] = origin.host if origin.near else origin.range
         muxed = None
         try:
             try:
@@ -42,7 +43,7 @@ def hold_inbound_slot_while_connected() -> None:
             finally:
                 handshakes.pop(scope, None)
             if muxed is not None:
-                await _until_closed(self, muxed, _host(connection))
+                await _until_closed(muxed, places, origin)
         except Exception as error:
             log.debug("an inbound connection failed: %r", error)
         finally:
@@ -53,24 +54,26 @@ def hold_inbound_slot_while_connected() -> None:
 
 def _make_room(handshakes: dict[trio.CancelScope, str]) -> None:
     busiest, _ = Counter(handshakes.values()).most_common(1)[0]
-    oldest = next(scope for scope, host in handshakes.items() if host == busiest)
+    oldest = next(scope for scope, origin in handshakes.items() if origin == busiest)
     del handshakes[oldest]
     oldest.cancel()
 
 
-async def _until_closed(swarm: Any, muxed: Any, host: str) -> None:
-    """Wait for the end of a connection, which comes at once if its host has too many."""
-    inbound: Counter[str] = swarm.__dict__.setdefault("_inbound_by_host", Counter())
-    if inbound[host] >= MAX_INBOUND_PER_HOST:
+async def _until_closed(muxed: Any, places: Places, origin: Origin) -> None:
+    """Wait for the end of a connection, which comes at once if there is no place for it, and when it must make room."""
+    evicted = trio.CancelScope()
+    place = Place(muxed.peer_id, origin, trio.current_time(), evicted.cancel)
+    if not places.take(place, trio.current_time()):
         await muxed.close()
         return
-    inbound[host] += 1
     try:
-        await muxed.event_closed.wait()
+        with evicted:
+            await muxed.event_closed.wait()
     finally:
-        inbound[host] -= 1
-        if not inbound[host]:
-            del inbound[host]
+        places.leave(place)
+    if place.given_up:
+        log.info("the connection of %s makes room for another", muxed.peer_id)
+        await muxed.close()
 
 
 def _host(connection: Any) -> str:

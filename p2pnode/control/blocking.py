@@ -79,6 +79,11 @@ class BlockingClient:
                 self._cancel(id)
             raise
 
+    def tell(self, method: str, params: dict[str, Any]) -> None:
+        """A request beside the one that is waited for, from its `on_event`; its answer is not looked at."""
+        self._serial += 1
+        self._send(session.encode_request(self._serial, method, params))
+
     def _wait(self, id: int, on_event: OnEvent | None, deadline: float | None) -> dict[str, Any]:
         pending = session.Pending()
         while True:

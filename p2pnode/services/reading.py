@@ -7,8 +7,8 @@ was fetched for a reader is kept like anything else that was fetched. Called by 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.dag import inline_block
@@ -18,7 +18,9 @@ from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.limits import MIB
 from p2pnode.ports import Store, Work
 from p2pnode.services.awaited import Awaited
+from p2pnode.services.credit import Credits
 from p2pnode.services.fetch import Fetching
+from p2pnode.services.running import OnProgress
 from p2pnode.services.transfers import Transfers
 from p2pnode.services.walk import read_skeleton
 
@@ -40,7 +42,7 @@ class ReadableFile:
         self._pieces = sorted([*file.leaves, *file.inline], key=lambda piece: piece[1])
         self._has_room = fetching is None
 
-    async def read_range(self, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+    async def read_range(self, offset: int = 0, length: int | None = None) -> AsyncGenerator[bytes, None]:
         """Bytes from `offset` on, `length` of them at most, in parts of at most a block. Nothing beyond the end.
 
         Waits for providers as long as it must; cancel its scope to stop. NotFoundError: a block is not here and cannot be had;
@@ -51,18 +53,16 @@ class ReadableFile:
         end = self.size if length is None else min(self.size, offset + length)
         wanted = [piece for piece in self._pieces if piece[1] < end and piece[1] + piece[2] > offset]
         blocks = self._held(wanted) if self._fetching is None else self._fetched(wanted, self._fetching)
-        try:
+        async with aclosing(blocks):
             async for start, block in blocks:
                 if part := block[max(offset - start, 0) : end - start]:
                     yield part
-        finally:
-            await blocks.aclose()  # type: ignore[attr-defined]  # both are async generators
 
     def _carried(self, cid: Cid) -> bytes | None:
         """What needs no look-up: bytes inside an interior node, or inside the CID itself."""
         return inline_bytes(self._skeleton, cid) if cid in self._skeleton.blocks else inline_block(cid)
 
-    async def _held(self, pieces: Sequence[Piece]) -> AsyncIterator[tuple[int, bytes]]:
+    async def _held(self, pieces: Sequence[Piece]) -> AsyncGenerator[tuple[int, bytes], None]:
         """(offset, bytes) of pieces that lie on this disk, several read together."""
         ready: deque[bytes | None] = deque()
         for at, (cid, start, _) in enumerate(pieces):
@@ -76,7 +76,7 @@ class ReadableFile:
                 raise NotFoundError(f"block {cid} is not here any more", hint="fetch the work again")
             yield start, block
 
-    async def _fetched(self, pieces: Sequence[Piece], fetching: Fetching) -> AsyncIterator[tuple[int, bytes]]:
+    async def _fetched(self, pieces: Sequence[Piece], fetching: Fetching) -> AsyncGenerator[tuple[int, bytes], None]:
         """The same where leaves may still have to come: those just ahead are asked for before all others."""
         if not self._has_room:
             await fetching.open(self._index)
@@ -135,9 +135,12 @@ class Reading:
     def __init__(self, store: Store, transfers: Transfers | None = None) -> None:
         self._store, self._transfers = store, transfers
         self._readers = 0
+        self.credits = Credits()
 
     @asynccontextmanager
-    async def open(self, root: Cid, work: Work | None = None) -> AsyncIterator[OpenContent]:
+    async def open(
+        self, root: Cid, work: Work | None = None, on_progress: OnProgress | None = None
+    ) -> AsyncIterator[OpenContent]:
         """The content of `root`, for as long as the block lasts; what it lacks is fetched while it is read.
 
         Waits for providers as long as it must. RefusedError: too many readers, or its transfer is paused.
@@ -147,21 +150,25 @@ class Reading:
         self._readers += 1
         try:
             async with AsyncExitStack() as stack:
-                yield await self._open(root, work, stack)
+                yield await self._open(root, work, on_progress, stack)
         finally:
             self._readers -= 1
 
-    async def _open(self, root: Cid, work: Work | None, stack: AsyncExitStack) -> OpenContent:
+    async def _open(
+        self, root: Cid, work: Work | None, on_progress: OnProgress | None, stack: AsyncExitStack
+    ) -> OpenContent:
         held = await self._store.read(lambda tx: tx.content(root))
         if self._transfers is None or (held is not None and held.state == "complete"):
             return OpenContent(self._store, await read_skeleton(self._store, root), None)
-        fetching = await stack.enter_async_context(self._transfers.reading(root, work))
+        fetching = await stack.enter_async_context(self._transfers.reading(root, work, on_progress))
         return OpenContent(self._store, await fetching.skeleton(), fetching)
 
     @asynccontextmanager
-    async def open_file(self, root: Cid, path: str = "", work: Work | None = None) -> AsyncIterator[ReadableFile]:
+    async def open_file(
+        self, root: Cid, path: str = "", work: Work | None = None, on_progress: OnProgress | None = None
+    ) -> AsyncIterator[ReadableFile]:
         """One file of it: `async with reading.open_file(root, "a/b") as file: async for part in file.read_range(0, 100): ...`."""
-        async with self.open(root, work) as content:
+        async with self.open(root, work, on_progress) as content:
             yield content.file(path)
 
 

@@ -220,7 +220,9 @@ class Transfers:
         return running.content
 
     @asynccontextmanager
-    async def reading(self, root: Cid, work: Work | None) -> AsyncIterator[Fetching]:
+    async def reading(
+        self, root: Cid, work: Work | None, on_progress: OnProgress | None = None
+    ) -> AsyncIterator[Fetching]:
         """What is not here of that content can be had while this lasts. RefusedError if its transfer is paused."""
         running = self._running.get(root)
         if running is None:
@@ -230,8 +232,14 @@ class Transfers:
                 "this is not here in full, and its transfer is paused",
                 hint=f"go on with: p2pnode transfers resume {running.transfer.id}",
             )
-        with running.fetching.reading():
-            yield running.fetching
+        watchers = [] if on_progress is None else [on_progress]
+        running.watchers += watchers
+        try:
+            with running.fetching.reading():
+                yield running.fetching
+        finally:
+            for watcher in watchers:
+                running.watchers.remove(watcher)
 
     # ------------------------------------------------------------ the life of one
 

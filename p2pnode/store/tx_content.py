@@ -30,6 +30,11 @@ _DROP_BLOCKS = """DELETE FROM blocks WHERE id IN (SELECT r.block FROM refs r WHE
 AND NOT EXISTS (SELECT 1 FROM refs o WHERE o.block = r.block AND o.content <> ?1))"""
 _HELD_ROWS = "SELECT cid FROM blocks {} AND NOT EXISTS (SELECT 1 FROM damage d WHERE d.cid = blocks.cid AND d.file = 0)"
 
+_HELD_BYTES = """SELECT (SELECT total(p.length) FROM places p JOIN files f ON f.id = p.file JOIN bases b ON b.id = f.base
+WHERE b.content = ?1) + (SELECT total(length(k.data)) FROM refs r JOIN blocks k ON k.id = r.block WHERE r.content = ?1
+AND substr(k.cid, 1, 2) = x'0155' AND NOT EXISTS (SELECT 1 FROM places p WHERE p.cid = k.cid))"""
+"""Leaves in files, and raw ones that are rows so far."""
+
 
 class ContentRows(Rows):
     """The content part of a transaction (ports.Tx), and what `store.incoming` and `store.recovery` need beyond it."""
@@ -48,10 +53,17 @@ class ContentRows(Rows):
     def content_files(self, root: Cid, limit: int) -> list[tuple[str, int]]:
         rows = self._db.execute(
             """SELECT f.path, f.size FROM files f WHERE f.base = (SELECT b.id FROM bases b JOIN contents c ON c.id = b.content
-            WHERE c.root = ? AND c.state = 'complete' ORDER BY b.owned DESC, b.id LIMIT 1) ORDER BY f.id LIMIT ?""",
+            WHERE c.root = ? AND c.state <> 'building' ORDER BY c.state, b.owned DESC, b.id LIMIT 1) ORDER BY f.id LIMIT ?""",
             (root.to_bytes(), limit),
         )
         return [(path_of(path), size) for path, size in rows]
+
+    def held_bytes(self, root: Cid) -> int:
+        content = self.content(root)
+        if content is None or content.state == "complete":
+            return 0 if content is None else content.size
+        row = self._db.execute(_HELD_BYTES, (content.id,)).fetchone()
+        return int(row[0])
 
     def contents(self, state: str) -> list[Content]:
         """Every content in one state, in the order they were begun."""

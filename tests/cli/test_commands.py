@@ -46,7 +46,11 @@ ONE = [
     (["get", CID], "work.get", {"work": CID}, {"path": "/x/notes", "bytes": 2048, "providers": 2}, ["/x/notes", "2.0 KiB"]),
     (["get", WORK, "-o", "/tmp/out"], "work.get", {"work": WORK, "path": "/tmp/out"},
         {"path": "/tmp/out", "bytes": 1, "providers": 1, "work": WORK}, ["1 byte"]),
+    (["get", WORK, "--only", "a", "--only", "b/c"], "work.get", {"work": WORK, "only": ["a", "b/c"]},
+        {"path": "/x", "bytes": 1, "providers": 1, "only": ["a", "b/c"]}, ["a, b/c"]),
     (["transfers", "cancel", "t-1"], "transfer.cancel", {"transfer": "t-1"}, {}, ["cancelled"]),
+    (["transfers", "pause", "t-1"], "transfer.pause", {"transfer": "t-1"}, {}, ["paused", "resume"]),
+    (["transfers", "resume", "t-1"], "transfer.resume", {"transfer": "t-1"}, {}, ["goes on"]),
     (["circle", "create", "Readers"], "circle.create", {"name": "Readers"}, {"circle": CIRCLE}, [CIRCLE, "circle invite"]),
     (["circle", "create", "R", "--purpose", "to read"], "circle.create", {"name": "R", "purpose": "to read"},
         {"circle": CIRCLE}, [CIRCLE]),
@@ -81,12 +85,13 @@ LISTS = [
     (["peers"], "peer.list", {}, PEER_ITEM, [PEER, "12 ms", "inbound", "1 peer\n"]),
     (["list"], "work.list", {}, LISTED, [WORK[:12], "own", "2.0 KiB", "listed", "Ada Lovelace", "1 work\n"]),
     (["transfers"], "transfer.list", {}, TRANSFER, ["t-1", "fetching", "1.0 KiB", "2.0 KiB"]),
+    (["transfers", "list"], "transfer.list", {}, TRANSFER, ["t-1", "fetching"]),
     (["circle", "list"], "circle.list", {}, CIRCLE_ITEM, [CIRCLE[:12], "joined", "Readers"]),
     (["proposals"], "proposal.list", {}, PROPOSAL_ITEM, [PROPOSAL[:12], "flag: duplicate", "Readers"]),
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
 ]
 WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase"}
-ELSEWHERE = {"publish", "search", "stop", "car export", "car import"}
+ELSEWHERE = {"cat", "open", "publish", "search", "stop", "car export", "car import"}
 
 
 def name_of(value: object) -> str | None:
@@ -139,7 +144,7 @@ def test_every_command_is_tested_here_or_named() -> None:
 
     tested = {" ".join(arguments[:2]) if arguments[0] in ("circle", "propose", "identity") else arguments[0] for arguments, *_ in
               [*ONE, *LISTS]}  # fmt: skip
-    tested |= {"peers connect", "transfers cancel"}
+    tested |= {"peers connect", *(f"transfers {verb}" for verb in ("list", "pause", "resume", "cancel"))}
     assert set(leaves(root, "")) == tested | WITHOUT_METHOD | ELSEWHERE
 
 

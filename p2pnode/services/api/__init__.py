@@ -9,13 +9,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from p2pnode.ports import Emit
-from p2pnode.services.api import car, circles, keeping, node, questions, works
+from p2pnode.services.api import car, circles, keeping, node, publishing, questions, reading, transfers, works
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
 Method = Callable[[dict[str, Any], Emit], Awaitable[dict[str, Any]]]
 
-TABLE = node.METHODS | works.METHODS | circles.METHODS | questions.METHODS | car.METHODS | keeping.METHODS
+TABLE = (
+    node.METHODS
+    | works.METHODS
+    | circles.METHODS
+    | transfers.METHODS
+    | reading.METHODS
+    | questions.METHODS
+    | car.METHODS
+    | keeping.METHODS
+    | publishing.METHODS
+)
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 
 

@@ -42,6 +42,7 @@ from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.outbox import Outbox
 from p2pnode.services.publish import Publish
+from p2pnode.services.publishing import Publishings
 from p2pnode.services.reading import Reading
 from p2pnode.services.sealing import Sealing
 from p2pnode.services.search import Search
@@ -86,6 +87,7 @@ class Node:
         self.history = WorkHistory(store, self.views, me)
         self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
+        self.publishings = Publishings(store, self.publish, clock, emit)
         self.transfers = Transfers(store, network, self.search, clock, emit, self._wake_told, ipfs=self.ipfs)
         self.reading = Reading(store, self.transfers)
         self.keeping = Keeping(store, network, self.transfers, emit)
@@ -109,6 +111,7 @@ class Node:
         self.store.when_full(self.space.make_room)
         await self.ipfs.start(nursery)
         await self.transfers.start(nursery)
+        await self.publishings.start(nursery)
         await self.sync.start(nursery)
         await self.gossip.start(nursery)
         await self.circles.start(nursery)

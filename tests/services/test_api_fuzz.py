@@ -33,7 +33,7 @@ CALL_S = 5.0
 NOON = 1_780_000_000.0
 NAMES = {
     "path", "title", "kind", "summary", "licence", "language", "creators", "tags", "identifiers", "sources", "circle", "private",
-    "text", "local", "timeout_s", "work", "transfer", "name", "purpose", "invite", "key", "class", "complaint", "reason",
+    "text", "local", "timeout_s", "work", "repair", "transfer", "name", "purpose", "invite", "key", "class", "complaint", "reason",
     "proposal", "choice", "id", "about", "address",
 }  # fmt: skip
 ODD: list[Any] = [

@@ -23,13 +23,9 @@ from p2pnode.cli.keeping import pin, remove, storage, unpin, unpublish, verify
 from p2pnode.cli.node import daemon, open_tui, peers, status, stop, tui
 from p2pnode.cli.proposing import propose
 from p2pnode.cli.publishing import publish, publishing
-<<<<<<< Updated upstream
 from p2pnode.cli.reading import cat, open_work
 from p2pnode.cli.transfers import get, transfers
 from p2pnode.cli.works import cid, list_works, search, show
-=======
-from p2pnode.cli.works import cid, get, list_works, search, show, transfers
->>>>>>> Stashed changes
 from p2pnode.config import find_home
 from p2pnode.core.text import safe
 from p2pnode.errors import EXIT_INTERRUPTED, EXIT_OK, P2pnodeError, UsageError
@@ -39,11 +35,7 @@ CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
-<<<<<<< Updated upstream
     *(cid, publish, publishing, search, list_works, show, get, cat, open_work, transfers, car),
-=======
-    *(cid, publish, publishing, search, list_works, show, get, transfers, car),
->>>>>>> Stashed changes
     *(unpublish, pin, unpin, remove, storage, verify),
     *(circle, vouch, unvouch, propose, proposals, vote, explain, history),
     *(identity, show_help),

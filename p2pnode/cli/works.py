@@ -1,8 +1,4 @@
-<<<<<<< Updated upstream
 """Commands about works: cid, search, list, show."""
-=======
-"""Commands about works: cid, search, list, show, get, transfers."""
->>>>>>> Stashed changes
 
 from __future__ import annotations
 
@@ -12,16 +8,9 @@ from typing import Any
 import click
 
 from p2pnode.cli.call import Call
-<<<<<<< Updated upstream
 from p2pnode.cli.commands import Command
 from p2pnode.cli.hits import print_hit_line, print_hits, print_work
 from p2pnode.cli.output import note, print_json, print_json_lines
-=======
-from p2pnode.cli.commands import Command, Group
-from p2pnode.cli.hits import print_hit_line, print_hits, print_work
-from p2pnode.cli.output import note, print_json, print_json_lines, print_pairs, print_table, short_id, size
-from p2pnode.cli.progress import Progress
->>>>>>> Stashed changes
 from p2pnode.errors import UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 

@@ -9,11 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from p2pnode.ports import Emit
-<<<<<<< Updated upstream
 from p2pnode.services.api import car, circles, keeping, node, publishing, questions, reading, transfers, works
-=======
-from p2pnode.services.api import car, circles, keeping, node, publishing, questions, works
->>>>>>> Stashed changes
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
@@ -23,19 +19,12 @@ TABLE = (
     node.METHODS
     | works.METHODS
     | circles.METHODS
-<<<<<<< Updated upstream
     | transfers.METHODS
     | reading.METHODS
     | questions.METHODS
     | car.METHODS
     | keeping.METHODS
     | publishing.METHODS
-=======
-    | questions.METHODS
-    | car.METHODS
-    | publishing.METHODS
-    | keeping.METHODS
->>>>>>> Stashed changes
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 

@@ -1,8 +1,4 @@
-<<<<<<< Updated upstream
 """Methods about works: finding, showing."""
-=======
-"""Methods about works: finding, showing, fetching."""
->>>>>>> Stashed changes
 
 from __future__ import annotations
 
@@ -10,11 +6,7 @@ from __future__ import annotations
 import os
 
 from p2pnode.limits import SEARCH_TIMEOUT_S
-<<<<<<< Updated upstream
 from p2pnode.ports import Content, Emit, Json, Work
-=======
-from p2pnode.ports import Emit, Json, Work
->>>>>>> Stashed changes
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.catalogue import details, hit, verdicts
 from p2pnode.services.node import Node

@@ -8,7 +8,8 @@ import click
 
 from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Command, Group
-from p2pnode.cli.output import paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
+from p2pnode.cli.output import moment, paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
+from p2pnode.cli.qr import print_qr
 from p2pnode.cli.questions import print_explanation, print_proposals
 from p2pnode.core.text import marked, safe
 
@@ -153,14 +154,43 @@ def _plain(value: Any) -> Any:
 
 @circle.command()
 @click.argument("circle")
+@click.option("--uses", type=int, help="How many people it lets in; one unless you say more.")
+@click.option("--hours", type=float, help="How long it holds; a week unless you say otherwise.")
+@click.option("--qr", is_flag=True, help="Show it as a QR code, too.")
 @click.pass_obj
-def invite(call: Call, circle: str) -> None:
-    """Make an invite: a link for one person, good for one use; it vouches for whoever comes with it."""
-    answer = call.ask("circle.invite", {"circle": circle})
+def invite(call: Call, circle: str, uses: int | None, hours: float | None, qr: bool) -> None:
+    """Make an invite: a link that lets somebody in. Your node vouches for whoever comes with it, and must be online then."""
+    limits = {name: value for name, value in (("uses", uses), ("hours", hours)) if value is not None}
+    answer = call.ask("circle.invite", {"circle": circle} | limits)
     if call.json:
         print_json(answer)
+        return
+    if qr:
+        print_qr(str(answer.get("invite")))
+    print(safe(str(answer.get("invite"))))
+
+
+@circle.command()
+@click.argument("circle")
+@click.option("--close", metavar="ID", help="Close this one: nobody comes in with it any more.")
+@click.pass_obj
+def invites(call: Call, circle: str, close: str | None) -> None:
+    """List your open invites into a circle, or close one."""
+    if close is not None:
+        answer = call.ask("circle.uninvite", {"circle": circle, "id": close})
+        print_json(answer) if call.json else print("It is closed.")
+        return
+    items = call.items("circle.invites", {"circle": circle})
+    if call.json:
+        print_json_lines(items)
+    elif not items:
+        print("No invite into this circle is open. Make one with: p2pnode circle invite CIRCLE")
     else:
-        print(safe(str(answer.get("invite"))))
+        print_table(
+            ["ID", "USED", "HOLDS UNTIL"],
+            [[str(one["id"]), f"{len(one['used_by'])} of {one['uses']}", moment(one["expires"])] for one in items],
+            flexible=2,
+        )
 
 
 @circle.command()

@@ -129,7 +129,7 @@ class JoinRequest:
 UNKNOWN, USED, EXPIRED, NOT_MEMBER = "unknown", "used", "expired", "not_member"
 REFUSALS: Final[Mapping[str, str]] = {
     UNKNOWN: "the inviter's node does not know this invite",
-    USED: "this invite was used by somebody else: each one opens the circle once",
+    USED: "this invite was used up by others",
     EXPIRED: "this invite has expired",
     NOT_MEMBER: "the inviter is no longer in this circle",
 }

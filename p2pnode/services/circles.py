@@ -175,10 +175,6 @@ class Circles:
                 hint="if you mean it: p2pnode circle leave CIRCLE --force",
             )
 
-    async def invite(self, circle: CircleId) -> Json:
-        """A link into the circle."""
-        return await self.invites.make(circle)
-
     async def join(self, link: str) -> Json:
         """Redeem a link."""
         return await self.joins.join(link)

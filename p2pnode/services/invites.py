@@ -1,8 +1,8 @@
-"""The inviter's side of joining: links that open a circle once, and the vouch that is signed when one is redeemed.
+"""The inviter's side of joining: links that open a circle once (or as often as said), and the vouch that is signed when one is redeemed.
 
 Only a digest of each secret is kept, with who used it, until the link expires. Redeeming is one durable transaction: the vouch, its
 gossip and the mark on the invite; the answer goes out after it. The same key may redeem again (its answer may have been
-lost on the way), another key may not. A stranger with a wrong secret costs one look-up. Called by `services.circles`.
+lost on the way), one key more than the link is for may not. A stranger with a wrong secret costs one look-up. Called by `services.circles`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import trio
 
 from p2pnode.core import encoding
 from p2pnode.core.charter import Charter
-from p2pnode.core.fields import digest, integer
-from p2pnode.core.ids import CircleId, PublicKey, RecordId
+from p2pnode.core.fields import array, digest, integer
+from p2pnode.core.ids import KEY_PREFIX, CircleId, PublicKey, RecordId, id_text
 from p2pnode.core.invite import (
     EXPIRED,
     INVITE_LIFETIME_S,
@@ -36,8 +36,8 @@ from p2pnode.core.invite import (
     encode_invite,
     secret_digest,
 )
-from p2pnode.core.record import CHARTER, VOUCH, Record, Value
-from p2pnode.errors import DecodeError, NotFoundError, PeerError, RefusedError
+from p2pnode.core.record import CHARTER, VOUCH, Record
+from p2pnode.errors import AmbiguousError, DecodeError, NotFoundError, PeerError, RefusedError, UsageError
 from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services import vouches
 from p2pnode.services.admission import Admission
@@ -52,6 +52,12 @@ log = logging.getLogger("p2pnode.invites")
 META_PREFIX = "invite/"
 MAX_INVITES = 500
 """Invites that have not expired: more than anybody hands out in a week."""
+MAX_USES = 200
+"""People one link lets in: a lecture hall; whoever makes it vouches for all of them."""
+MIN_LIFETIME_S, MAX_LIFETIME_S = 600, 365 * 86_400
+"""Seconds that a link may hold: long enough to be read, short enough that a forgotten one ends."""
+SHOWN_ID_CHARACTERS = 12
+"""Of the digest by which a link is called here."""
 ANSWER_TIMEOUT_S = 20.0
 REQUESTS_PER_S, REQUEST_BURST = 0.2, 10
 """Join requests that one peer may make: it retries with back-off, and guessing 128 bits stays hopeless."""
@@ -62,21 +68,26 @@ MAX_PATH_RECORDS = 24
 
 @dataclass(frozen=True, slots=True)
 class _Issued:
-    """What is kept of a link: `used_by` is None until it is redeemed."""
+    """What is kept of a link: how many keys it lets in, and which it did."""
 
     circle: CircleId
     expires: int
-    used_by: PublicKey | None
+    uses: int = 1
+    used_by: tuple[PublicKey, ...] = ()
 
     def encode(self) -> bytes:
-        fields: dict[str, Value] = {"circle": self.circle, "expires": self.expires}
-        return encoding.encode(fields | ({"used_by": self.used_by} if self.used_by else {}))
+        return encoding.encode(
+            {"circle": self.circle, "expires": self.expires, "uses": self.uses, "keys": tuple(self.used_by)}
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> _Issued:
         fields = encoding.decode_map(data)
-        used_by = PublicKey(digest(fields, "used_by")) if "used_by" in fields else None
-        return cls(CircleId(digest(fields, "circle")), integer(fields, "expires"), used_by)
+        keys = [PublicKey(digest({"key": key}, "key")) for key in array(fields, "keys", most=MAX_USES)]
+        if "used_by" in fields:  # as links were kept when each was for one person
+            keys.append(PublicKey(digest(fields, "used_by")))
+        uses = integer(fields, "uses") if "uses" in fields else 1
+        return cls(CircleId(digest(fields, "circle")), integer(fields, "expires"), uses, tuple(keys))
 
 
 class Invites:
@@ -93,8 +104,12 @@ class Invites:
         """Answer join requests from now on."""
         self._network.serve(JOIN_PROTOCOL, self._answer, streams_per_peer=2)
 
-    async def make(self, circle: CircleId) -> Json:
-        """A link that lets one person in, once, within a week. RefusedError if we are no member ourselves."""
+    async def make(self, circle: CircleId, *, uses: int = 1, lifetime_s: int = INVITE_LIFETIME_S) -> Json:
+        """A link that lets in as many people as `uses`, for `lifetime_s`. RefusedError if we are no member ourselves."""
+        if not 1 <= uses <= MAX_USES:
+            raise UsageError(f"a link lets in 1 to {MAX_USES} people")
+        if not MIN_LIFETIME_S <= lifetime_s <= MAX_LIFETIME_S:
+            raise UsageError(f"a link holds from {MIN_LIFETIME_S // 60} minutes to {MAX_LIFETIME_S // 86_400} days")
         view = await self._views.of(circle)
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
         refuse_stranger(view, me, "you cannot let others in")
@@ -106,17 +121,56 @@ class Invites:
             peer=self._network.peer_id,
             addresses=tuple(sorted(self._network.addresses(), key=_is_loopback)[:MAX_ADDRESSES]),
             secret=secrets.token_bytes(SECRET_BYTES),
-            expires=now + INVITE_LIFETIME_S,
+            expires=now + lifetime_s,
         )
 
         def write(tx: Tx) -> None:
             _forget_expired(tx, now)
             if len(tx.meta_with_prefix(META_PREFIX)) >= MAX_INVITES:
-                raise RefusedError(f"{MAX_INVITES} invites are open already", hint="they expire after a week")
-            tx.set_meta(_meta_key(invite.secret), _Issued(circle, invite.expires, None).encode())
+                raise RefusedError(
+                    f"{MAX_INVITES} invites are open already",
+                    hint="they expire; or close some: p2pnode circle invites CIRCLE",
+                )
+            tx.set_meta(_meta_key(invite.secret), _Issued(circle, invite.expires, uses).encode())
 
         await self._store.write(write)
-        return {"invite": encode_invite(invite), "expires": invite.expires}
+        return {"invite": encode_invite(invite), "expires": invite.expires, "uses": uses}
+
+    async def open(self, circle: CircleId) -> Json:
+        """Our links into a circle that can still be used; the secrets themselves are not kept. The answer of `circle invites`."""
+        now = int(self._clock())
+
+        def read(tx: Tx) -> list[Json]:
+            held = [(name, _Issued.decode(value)) for name, value in tx.meta_with_prefix(META_PREFIX)]
+            usable = [(name, one) for name, one in held if one.circle == circle and one.expires >= now]
+            return [
+                {
+                    "id": name.removeprefix(META_PREFIX)[:SHOWN_ID_CHARACTERS],
+                    "uses": one.uses,
+                    "used_by": [id_text(KEY_PREFIX, key) for key in one.used_by],
+                    "expires": one.expires,
+                }
+                for name, one in sorted(usable, key=lambda pair: pair[1].expires)
+            ]
+
+        return {"items": await self._store.read(read)}
+
+    async def close(self, circle: CircleId, id: str) -> Json:
+        """Close a link: whoever comes with it from now on is not let in. Vouches given for it stay. NotFoundError, AmbiguousError."""
+
+        def write(tx: Tx) -> None:
+            held = [(name, _Issued.decode(value)) for name, value in tx.meta_with_prefix(META_PREFIX + id)]
+            found = [name for name, one in held if one.circle == circle]
+            if not found or not id:
+                raise NotFoundError(
+                    f"no invite {id!r} into this circle is open", hint="see: p2pnode circle invites CIRCLE"
+                )
+            if len(found) > 1:
+                raise AmbiguousError(f"{id!r} fits {len(found)} invites")
+            tx.set_meta(found[0], None)
+
+        await self._store.write(write)
+        return {}
 
     async def _answer(self, stream: Stream) -> None:
         if not self._buckets.take(stream.peer):
@@ -163,16 +217,19 @@ class Invites:
         issued = _issued(tx, request)
         if issued is None:
             return JoinRefused(UNKNOWN)
-        if issued.used_by not in (None, request.key):
+        again = request.key in issued.used_by
+        if not again and len(issued.used_by) >= issued.uses:
             return JoinRefused(USED)
         circle, own = request.circle, self._me.key(tx, request.circle).public
         if request.key != own:
             vouch = vouches.standing(tx, self._me, circle, request.key)
-            if vouch is None and issued.used_by is not None:
+            if vouch is None and again:
                 return JoinRefused(USED)  # we let this key in with it, and took our vouch back since
             if vouch is None:
                 vouches.sign(tx, self._me, self._admission, circle, request.key, give=True, now=now)
-        tx.set_meta(_meta_key(request.secret), replace(issued, used_by=request.key).encode())
+        if not again:
+            keys = (*issued.used_by, request.key)
+            tx.set_meta(_meta_key(request.secret), replace(issued, used_by=keys).encode())
         return JoinAccepted(_introduction(tx, circle, own, request.key))
 
 

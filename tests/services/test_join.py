@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from p2pnode.core import encoding
 from p2pnode.core.ids import CircleId, PeerId, id_text
 from p2pnode.core.invite import (
     JOIN_PROTOCOL,
@@ -18,6 +19,7 @@ from p2pnode.core.invite import (
     encode_invite,
     encode_request,
     parse_invite,
+    secret_digest,
 )
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.proposals import vouch
@@ -34,7 +36,7 @@ pytestmark = pytest.mark.trio
 
 
 async def link(person: Person, circle: CircleId) -> str:
-    return str((await person.circles.invite(circle))["invite"])
+    return str((await person.circles.invites.make(circle))["invite"])
 
 
 async def test_an_invite_opens_the_circle_at_once_when_the_inviter_is_there() -> None:
@@ -75,12 +77,12 @@ async def test_each_link_lets_one_person_in_and_the_same_person_again() -> None:
         circle = await anna.create()
         invite = await link(anna, circle)
         await ben.circles.join(invite)
-        with pytest.raises(RefusedError, match="used by somebody else"):
+        with pytest.raises(RefusedError, match="used up by others"):
             await cleo.circles.join(invite)
         assert (await cleo.circles.list())["items"] == []
         await cleo.circles.join(await link(anna, circle))
         await cleo.circles.leave(circle)
-        with pytest.raises(RefusedError, match="used by somebody else"):
+        with pytest.raises(RefusedError, match="used up by others"):
             await cleo.circles.join(invite)
         vouches = len(await anna.records(circle))
         await ben.circles.leave(circle)
@@ -183,7 +185,7 @@ async def test_only_members_invite_and_only_while_they_are_in() -> None:
         await anna.circles.vouches.revoke(circle, await ben.key(circle))
         await anna.tell(ben, circle)
         with pytest.raises(RefusedError, match="cannot let others in") as caught:
-            await ben.circles.invite(circle)
+            await ben.circles.invites.make(circle)
         assert "p2pnode vouch" in caught.value.hint
         with pytest.raises(RefusedError, match="no longer in this circle"):
             await cleo.circles.join(early)
@@ -311,3 +313,54 @@ async def test_joining_twice_at_once_signs_one_vouch() -> None:
             for _ in range(3):
                 nursery.start_soon(ben.circles.join, invite)
         assert len(await anna.records(circle)) == 2
+
+
+async def test_a_link_for_several_lets_in_as_many_and_one_of_them_again() -> None:
+    async with people("anna", "ben", "cleo", "dora") as (anna, ben, cleo, dora):
+        circle = await anna.create()
+        invite = str((await anna.circles.invites.make(circle, uses=2))["invite"])
+        for guest in (ben, cleo):
+            assert (await guest.circles.join(invite))["state"] == "joined"
+        with pytest.raises(RefusedError, match="used up"):
+            await dora.circles.join(invite)
+        await ben.circles.leave(circle)
+        assert (await ben.circles.join(invite))["state"] == "joined"
+        [open_one] = (await anna.circles.invites.open(circle))["items"]
+        assert (open_one["uses"], len(open_one["used_by"])) == (2, 2)
+
+
+async def test_a_closed_link_lets_nobody_in_and_others_stay_open() -> None:
+    async with people("anna", "ben") as (anna, ben):
+        circle = await anna.create()
+        invite, other = await link(anna, circle), await link(anna, circle)
+        ids = [one["id"] for one in (await anna.circles.invites.open(circle))["items"]]
+        with pytest.raises(NotFoundError):
+            await anna.circles.invites.close(circle, "ffffffffffff")
+        with pytest.raises(NotFoundError):
+            await anna.circles.invites.close(circle, "")
+        for id in ids:
+            await anna.circles.invites.close(circle, id)
+        assert (await anna.circles.invites.open(circle))["items"] == []
+        for closed in (invite, other):
+            with pytest.raises(RefusedError, match="does not know"):
+                await ben.circles.join(closed)
+
+
+@pytest.mark.parametrize("wrong", [{"uses": 0}, {"uses": 201}, {"lifetime_s": 5}, {"lifetime_s": 10**9}])
+async def test_a_link_holds_for_a_sensible_time_and_number(wrong: dict[str, int]) -> None:
+    async with people("anna") as (anna,):
+        circle = await anna.create()
+        with pytest.raises(UsageError, match="link"):
+            await anna.circles.invites.make(circle, **wrong)
+
+
+async def test_a_link_that_was_kept_by_an_earlier_version_is_still_known() -> None:
+    async with people("anna", "ben", "cleo") as (anna, ben, cleo):
+        circle = await anna.create()
+        invite = parse_invite(await link(anna, circle))
+        key = ben.me.key_for_salt(invite.salt).public
+        old = encoding.encode({"circle": circle, "expires": invite.expires, "used_by": key})
+        name = META_PREFIX + secret_digest(invite.secret).hex()
+        await anna.store.write(lambda tx: tx.set_meta(name, old))
+        with pytest.raises(RefusedError, match="used up"):
+            await cleo.circles.join(encode_invite(invite))

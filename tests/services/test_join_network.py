@@ -29,7 +29,7 @@ async def test_strangers_meet_by_a_link_alone() -> None:
         for one in (anna, ben):
             await one.circles.start(nursery)
         circle = await anna.create("Readers")
-        link = (await anna.circles.invite(circle))["invite"]
+        link = (await anna.circles.invites.make(circle))["invite"]
         with trio.fail_after(30):
             answer = await ben.circles.join(link)
         assert answer["state"] == "joined", answer
@@ -43,7 +43,7 @@ async def test_a_peer_that_cannot_be_reached_is_waited_for(peer: str) -> None:
     async with networks(2) as opened, trio.open_nursery() as nursery:
         anna, ben = person("anna", opened[0]), person("ben", opened[1])
         await anna.circles.start(nursery)
-        invite = parse_invite((await anna.circles.invite(await anna.create()))["invite"])
+        invite = parse_invite((await anna.circles.invites.make(await anna.create()))["invite"])
         addresses = (f"/ip4/127.0.0.1/tcp/1/p2p/{peer}", f"/rubbish/p2p/{peer}")
         with trio.fail_after(40):
             answer = await ben.circles.join(encode_invite(replace(invite, peer=PeerId(peer), addresses=addresses)))

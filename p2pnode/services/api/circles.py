@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from p2pnode.core.ids import CIRCLE_PREFIX, CircleId, id_text
+from p2pnode.core.invite import INVITE_LIFETIME_S
 from p2pnode.core.records import CHOICES
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
+from p2pnode.services.invites import MAX_LIFETIME_S, MAX_USES, MIN_LIFETIME_S
 from p2pnode.services.join import waiting
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
@@ -39,10 +41,26 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
 
 
 async def invite(node: Node, params: Params, emit: Emit) -> Json:
-    """A one-time link into a circle."""
+    """A link into a circle."""
+    circle = await _circle(node, params)
+    uses = params.number("uses", 1, least=1, most=MAX_USES)
+    hours = params.number("hours", INVITE_LIFETIME_S / 3600, least=MIN_LIFETIME_S / 3600, most=MAX_LIFETIME_S / 3600)
+    params.end()
+    return await node.circles.invites.make(circle, uses=int(uses), lifetime_s=int(hours * 3600))
+
+
+async def open_invites(node: Node, params: Params, emit: Emit) -> Json:
+    """Links into a circle that can still be used."""
     circle = await _circle(node, params)
     params.end()
-    return await node.circles.invite(circle)
+    return await node.circles.invites.open(circle)
+
+
+async def close_invite(node: Node, params: Params, emit: Emit) -> Json:
+    """Close one of them."""
+    circle, id = await _circle(node, params), params.text("id")
+    params.end()
+    return await node.circles.invites.close(circle, id)
 
 
 async def join(node: Node, params: Params, emit: Emit) -> Json:
@@ -121,6 +139,8 @@ METHODS: dict[str, ApiMethod] = {
     "circle.list": list_circles,
     "circle.show": show,
     "circle.invite": invite,
+    "circle.invites": open_invites,
+    "circle.uninvite": close_invite,
     "circle.join": join,
     "circle.leave": leave,
     "vouch.give": vouch,

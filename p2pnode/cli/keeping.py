@@ -87,9 +87,9 @@ def remove(call: Call, work: str) -> None:
         print_json(answer)
         return
     print(f"Removed: {safe(str(answer.get('title') or answer.get('cid')))}, {size(answer.get('freed_bytes'))} are free")
+    print(f"To have it again: {answer.get('undo')}")
     if answer.get("shared_bytes"):
         note(f"{size(answer['shared_bytes'])} stay: other works here have them, too")
-    note(f"to have it again: {answer.get('undo')}")
 
 
 @click.command(cls=Command)

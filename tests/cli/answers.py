@@ -128,3 +128,26 @@ EXPLAINED = {
     "local": {"at": 5},
     "text": ["listed: 3 for, 1 against", "  anna approves"],
 }
+STORAGE = {
+    "owned_bytes": 1024,
+    "quota_bytes": 2048,
+    "free_bytes": 1 << 30,
+    "floor_bytes": 1 << 20,
+    "room_bytes": 1024,
+    "evictable_bytes": 1024,
+    "items": [
+        {
+            "cid": CID,
+            "works": [{"work": WORK, "title": "Notes on the Analytical Engine", "state": "kept"}],
+            "state": "complete",
+            "bytes": 1024,
+            "pinned": False,
+            "used": 1_700_000_000.0,
+            "copies": 2,
+            "damaged": 1,
+            "evictable": True,
+            "order": 1,
+            "reason": "not pinned",
+        }
+    ],
+}

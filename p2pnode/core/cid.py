@@ -18,6 +18,9 @@ SHA2_256 = 0x12
 MAX_CID_BYTES = 160
 """Bytes of a binary CID that we read: room for an identity CID of 128 bytes and its head."""
 
+_ONE_BYTE = [bytes([number]) for number in range(0x80)]
+_HEADS = {RAW: b"\x01\x55", DAG_PB: b"\x01\x70"}
+"""Version and codec of nearly every CID there is."""
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
 
@@ -55,7 +58,7 @@ class Cid:
         """Binary form: the bare multihash for v0."""
         if self.version == 0:
             return self.multihash
-        return encode_varint(1) + encode_varint(self.codec) + self.multihash
+        return (_HEADS.get(self.codec) or b"\x01" + encode_varint(self.codec)) + self.multihash
 
     def __str__(self) -> str:
         if self.version == 0:
@@ -118,6 +121,8 @@ def read_cid(data: bytes, at: int) -> tuple[Cid, int]:
 
 def encode_varint(number: int) -> bytes:
     """Unsigned LEB128, as multiformats and protobuf have it."""
+    if number < 0x80:
+        return _ONE_BYTE[number]
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from p2pnode.core.cid import DAG_PB, RAW, Cid
-from p2pnode.core.dagpb import Link, UnixFS, UnixFSType, encode_link, encode_node, encode_unixfs
+from p2pnode.core.dagpb import Link, UnixFS, UnixFSType, encode_link_to, encode_node, encode_unixfs
 from p2pnode.core.hamt import build_shards
 from p2pnode.errors import UsageError
 
@@ -82,18 +83,21 @@ class FileBuilder:
 
 def build_folder(entries: Sequence[tuple[bytes, Built]]) -> tuple[Built, list[Block]]:
     """A folder of (name, tree) in any order: one node, or a HAMT. UsageError on an impossible or repeated name."""
-    links = [Link(tree.cid, name, tree.tsize) for name, tree in sorted(entries, key=lambda entry: entry[0])]
-    for before, link in zip([None, *links], links, strict=False):
-        if not link.name or b"/" in link.name or (before is not None and before.name == link.name):
-            raise UsageError(f"{link.name!r} cannot be a name in a folder, or stands there twice")
-    size = sum(tree.size for _, tree in entries)
+    ordered = sorted(entries, key=itemgetter(0))
+    before = b""
+    for name, _ in ordered:  # the empty name would come first, and equals what stands before it
+        if name == before or b"/" in name:
+            raise UsageError(f"{name!r} cannot be a name in a folder, or stands there twice")
+        before = name
+    size = sum(tree.size for _, tree in ordered)
     data = encode_unixfs(UnixFS(UnixFSType.DIRECTORY))
-    if sum(len(encode_link(link)) for link in links) + 2 + len(data) > SHARD_THRESHOLD_BYTES:
-        root, blocks = build_shards(links)
+    links = [encode_link_to(tree.cid, name, tree.tsize) for name, tree in ordered]
+    if sum(map(len, links)) + 2 + len(data) > SHARD_THRESHOLD_BYTES:
+        root, blocks = build_shards([Link(tree.cid, name, tree.tsize) for name, tree in ordered])
         return Built(root.cid, root.tsize or 0, size), blocks
-    block = encode_node(links, data)
+    block = b"".join(links) + encode_node((), data)
     cid = Cid.of(DAG_PB, block)
-    return Built(cid, len(block) + sum(tree.tsize for _, tree in entries), size), [(cid, block)]
+    return Built(cid, len(block) + sum(tree.tsize for _, tree in ordered), size), [(cid, block)]
 
 
 def build_symlink(target: bytes) -> tuple[Built, list[Block]]:

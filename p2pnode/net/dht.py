@@ -14,7 +14,7 @@ from contextlib import suppress
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, P2pnodeError, UsageError
+from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, UsageError
 from p2pnode.net.addresses import to_id
 from p2pnode.net.kad.client import KadClient, Open
 from p2pnode.net.kad.lookup import Ask, Lookup
@@ -82,8 +82,9 @@ class Dht:
         self.server = KadServer(self.table, records, clock, self._provided.__contains__, own)
 
     def met(self, contact: Contact) -> None:
-        """A peer that serves this DHT is connected."""
-        if contact.peer not in self.table and self.table.add(contact, self._is_connected):
+        """A peer that serves this DHT is connected, or says where it is now."""
+        is_new = contact.peer not in self.table
+        if self.table.add(contact, self._is_connected) and is_new:
             self._walk_wanted.set()
 
     async def provide(self, key: bytes) -> int:
@@ -190,6 +191,8 @@ class Dht:
         wire = to_id(peer).to_bytes()
 
         async def ask(contact: Contact) -> KadMessage:
+            if contact.peer == peer:
+                raise NetworkError("asking it where it is would wait for itself")
             answer = await self._request(contact, KadMessage("FIND_NODE", wire))
             for closer in answer.closer:
                 if closer.peer == peer and closer.addresses:

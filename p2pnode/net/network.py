@@ -27,6 +27,7 @@ from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.peers import Peers
 from p2pnode.net.places import IN_DHT, IN_USE, MEMBER, USELESS, Worth
+from p2pnode.net.push import Push
 from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.net.relay.relaying import Relaying
@@ -105,7 +106,10 @@ class Libp2pNetwork:
         self.peers_table.on_fewer.append(self.gossip.connection_lost)
         self.ipfs: IpfsDht | None = None
         self._swarm.register_notifee(self.peers_table)
-        self.serve(identify.PROTOCOL, self._introduce_ourselves)
+        self.serve(identify.PROTOCOL, lambda stream: identify.answer(stream, self._introduction))
+        self._push = Push(self.peers_table, self._introduction, self._heard_again, self._open_push)
+        self.serve(identify.PUSH_PROTOCOL, self._push.serve, streams_per_peer=2)
+        self.relaying.on_changed.append(self._push.changed)
         self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
         self.serve(gossip.PROTOCOL, self.gossip.serve, streams_per_peer=gossip.STREAMS_PER_PEER)
         self.serve(self._kad_protocol, self.dht.server.serve, streams_per_peer=DHT_STREAMS_PER_PEER)
@@ -119,6 +123,7 @@ class Libp2pNetwork:
         if self.ipfs is not None:
             self._nursery.start_soon(self._for_ever, self.ipfs.run)
         self._nursery.start_soon(self._for_ever, self.relaying.run)
+        self._nursery.start_soon(self._for_ever, self._push.run)
         self._nursery.start_soon(self._for_ever, self.gossip.run)
         if lan_name is not None:
             self._nursery.start_soon(Lan(lan_name, self._id, self._direct_addresses, self._seen_on_lan).run)
@@ -263,6 +268,9 @@ class Libp2pNetwork:
     def _is_banned(self, peer: PeerId) -> bool:
         return self.bans.is_banned(peer, self._clock())
 
+    async def _open_push(self, peer: PeerId) -> Stream:
+        return await self._open(peer, identify.PUSH_PROTOCOL, (), 5.0)
+
     async def _open_directly(self, peer: PeerId, protocol: str, address: str) -> Stream:
         """For relays: what goes through one must not go through another. libp2p prefers direct connections by itself."""
         await self._reach.connect_directly(peer, address)
@@ -334,12 +342,7 @@ class Libp2pNetwork:
         if gossip.PROTOCOL in introduction.protocols or not introduction.protocols:
             self._nursery.start_soon(self._contained, self.gossip.meet, peer)
         self.peers_table.introduced(peer, introduction)
-        if introduction.addresses:
-            await self._book.remember(peer, introduction.addresses, answered=False)
-        if self._kad_protocol in introduction.protocols:
-            self.dht.met(Contact(peer, introduction.addresses))
-        if self.ipfs is not None:
-            self.ipfs.met(peer, introduction.protocols, introduction.addresses)
+        await self._heard(peer, introduction)
 
     def _is_of_another_network(self, introduction: identify.Introduction) -> bool:
         """A p2pnode that serves another DHT and not ours; foreign implementations may serve what they like."""
@@ -347,14 +350,23 @@ class Libp2pNetwork:
         ours = self._kad_protocol in introduction.protocols
         return introduction.agent.startswith("p2pnode/") and bool(others) and not ours
 
-    async def _introduce_ourselves(self, stream: Stream) -> None:
+    def _introduction(self, observed: str | None = None) -> bytes:
         protocols = [str(protocol) for protocol in self._host.multiselect.handlers if protocol is not None]
         key = self._host.get_public_key().serialize()
+        return identify.encode(key, usable(self._own_addresses()), protocols, observed)
 
-        def introduction(observed: str | None) -> bytes:
-            return identify.encode(key, usable(self._own_addresses()), protocols, observed)
+    async def _heard(self, peer: PeerId, introduction: identify.Introduction) -> None:
+        """Where a peer says that it is: when it comes, and when that changes."""
+        if introduction.addresses:
+            await self._book.remember(peer, introduction.addresses, answered=False)
+        if self._kad_protocol in introduction.protocols:
+            self.dht.met(Contact(peer, introduction.addresses))
+        if self.ipfs is not None:
+            self.ipfs.met(peer, introduction.protocols, introduction.addresses)
 
-        await identify.answer(stream, introduction)
+    async def _heard_again(self, peer: PeerId, introduction: identify.Introduction) -> None:
+        if self.peers_table.introduced_again(peer, introduction):
+            await self._heard(peer, introduction)
 
     def _seen_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
         if not self.peers_table.is_connected(peer) and self._lan_dials < MAX_SEEN_ON_LAN:

@@ -87,6 +87,12 @@ class Peers:
             self._introductions[peer] = introduction
             self._tell(PeerEvent(peer, connected=True, protocols=introduction.protocols))
 
+    def introduced_again(self, peer: PeerId, introduction: Introduction) -> bool:
+        """It says where it is now; False if it never introduced itself, or went."""
+        if peer in self._introductions:
+            self._introductions[peer] = introduction
+        return peer in self._introductions
+
     def dialled(self, peer: PeerId, address: str) -> None:
         if peer in self._known:  # else it went away already, and would never be forgotten
             self._dialled[peer] = address

@@ -83,10 +83,6 @@ class Relaying:
         """Call a peer by a circuit address. NetworkError says why it does not work."""
         await self._client.connect(target, address)
 
-    def is_direct(self, connection: Any) -> bool:
-        """Whether a connection of the swarm goes through no relay."""
-        return not is_relayed(connection.muxed_conn)
-
     def _tell_changed(self) -> None:
         for callback in self.on_changed:
             callback()
@@ -99,18 +95,15 @@ class Relaying:
             return []
         found = list(self._relays)
         if not self._reached():
-            found += [
-                (peer, self._peers.dialled_address(peer))
-                for peer in self._peers.speaking(HOP_PROTOCOL)
-                if any(self.is_direct(connection) for connection in self._peers.connections(peer))
-            ]
-        return found
+            found += [(peer, self._peers.dialled_address(peer)) for peer in self._peers.speaking(HOP_PROTOCOL)]
+        # who is not connected is dialled by `net.keep`, which is told the relays of the settings
+        return [(peer, address) for peer, address in found if self._peers.is_connected_directly(peer)]
 
     def _reached(self) -> bool:
         """Whether anybody from the open internet came to us directly since we run."""
         self._was_reached = self._was_reached or any(
             connection.direction.name == "INBOUND"
-            and self.is_direct(connection)
+            and not is_relayed(connection.muxed_conn)
             and (host := host_of_connection(connection.muxed_conn))
             and not is_near_ip(host)
             for connection in self._swarm.get_connections()

@@ -195,7 +195,7 @@ class Libp2pNetwork:
             name = peer_id(peer)
             if name in members:
                 return MEMBER
-            if any(not stream.is_closed for stream in self._in_use.get(name, ())):
+            if self.relaying.is_of_use(name) or any(not stream.is_closed for stream in self._in_use.get(name, ())):
                 return IN_USE
             return IN_DHT if name in self.dht.table else USELESS
 

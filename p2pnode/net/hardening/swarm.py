@@ -43,7 +43,7 @@ def hold_inbound_slot_while_connected() -> None:
             finally:
                 handshakes.pop(scope, None)
             if muxed is not None:
-                await _until_closed(muxed, places, origin)
+                await until_closed(muxed, places, origin)
         except Exception as error:
             log.debug("an inbound connection failed: %r", error)
         finally:
@@ -59,7 +59,7 @@ def _make_room(handshakes: dict[trio.CancelScope, str]) -> None:
     oldest.cancel()
 
 
-async def _until_closed(muxed: Any, places: Places, origin: Origin) -> None:
+async def until_closed(muxed: Any, places: Places, origin: Origin) -> None:
     """Wait for the end of a connection, which comes at once if there is no place for it, and when it must make room."""
     evicted = trio.CancelScope()
     place = Place(muxed.peer_id, origin, trio.current_time(), evicted.cancel)

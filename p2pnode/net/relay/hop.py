@@ -62,6 +62,10 @@ class Hop:
         """Circuits that are open."""
         return self._circuits.open
 
+    def reserved(self, peer: PeerId) -> bool:
+        """Whether a peer has a place here."""
+        return self._places.holds(peer, self._clock())
+
     def gone(self, peer: PeerId) -> None:
         """The last connection of a peer went."""
         self._places.drop(peer)

@@ -75,6 +75,10 @@ class Relaying:
         """Where we hold a place."""
         return self._reservations.relays
 
+    def is_of_use(self, peer: PeerId) -> bool:
+        """Whether a peer relays for us or we for it: their connection is what the place stands on."""
+        return peer in self._reservations.relays or (self.hop is not None and self.hop.reserved(peer))
+
     async def run(self) -> None:
         """Keep our places; for ever."""
         await self._reservations.run()

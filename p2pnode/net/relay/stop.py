@@ -13,6 +13,8 @@ from multiaddr import Multiaddr
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, PeerError
+from p2pnode.net.hardening.swarm import until_closed
+from p2pnode.net.places import origin_of
 from p2pnode.net.relay.circuit import is_relayed, raw_circuit
 from p2pnode.net.relay.messages import MAX_MESSAGE_BYTES, Status, StopMessage, decode_stop, encode_stop
 from p2pnode.net.stream import Libp2pStream
@@ -72,7 +74,8 @@ class Stop:
             muxed = await self._swarm.upgrade_inbound_raw_conn(raw_circuit(stream, stream.peer, initiator=False), where)
         except Exception as error:  # the layers of libp2p have many, and the peer can cause each
             raise NetworkError("a call through a relay came to nothing") from error
-        await muxed.event_closed.wait()
+        # whoever comes through one relay counts as from one host, since who they are says nothing of where they are
+        await until_closed(muxed, self._swarm._places, origin_of(f"relay {stream.peer}"))
 
 
 async def _answer(stream: Stream, status: Status) -> None:

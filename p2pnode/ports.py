@@ -79,6 +79,15 @@ class ContentRouting(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """A peer that is refused for a while. `until` in seconds since 1970; `reason` is the last straw."""
+
+    peer: PeerId
+    until: float
+    reason: str
+
+
 class Network(Protocol):
     """Peers, streams, the DHT and gossip. Keys of the DHT are 32-byte SHA-256 digests."""
 
@@ -137,6 +146,14 @@ class Network(Protocol):
 
     def penalise(self, peer: PeerId, points: int, reason: str) -> None:
         """Count misbehaviour; at 100 points a peer is disconnected and banned for a while. Bans are timed and listed."""
+        ...
+
+    def banned(self) -> list[Ban]:
+        """Bans in force, the soonest over first."""
+        ...
+
+    def lift_ban(self, peer: PeerId) -> bool:
+        """End a ban now and forget the peer's points. Whether it was banned."""
         ...
 
 

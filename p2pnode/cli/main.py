@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from p2pnode import __version__
+from p2pnode.cli.bans import peers
 from p2pnode.cli.car import car
 from p2pnode.cli.circles import circle, explain, proposals, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
@@ -20,7 +21,7 @@ from p2pnode.cli.help import show_help
 from p2pnode.cli.history import history
 from p2pnode.cli.identity import identity
 from p2pnode.cli.keeping import pin, remove, storage, unpin, unpublish, verify
-from p2pnode.cli.node import daemon, open_tui, peers, status, stop, tui
+from p2pnode.cli.node import daemon, open_tui, status, stop, tui
 from p2pnode.cli.proposing import propose
 from p2pnode.cli.publishing import publish, publishing
 from p2pnode.cli.reading import cat, open_work

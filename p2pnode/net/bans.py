@@ -6,6 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from p2pnode.core.ids import PeerId
+from p2pnode.ports import Ban
 
 BAN_POINTS = 100
 """At this score a peer is banned (the contract of `ports.Network.penalise`)."""
@@ -21,15 +22,6 @@ MAX_PEERS = 10_000
 class _Score:
     points: float
     at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Ban:
-    """`until` in seconds since 1970; `reason` is the last straw."""
-
-    peer: PeerId
-    until: float
-    reason: str
 
 
 class Bans:
@@ -60,12 +52,15 @@ class Bans:
             return False
         return ban is not None
 
-    def lift(self, peer: PeerId) -> None:
-        self._bans.pop(peer, None)
+    def lift(self, peer: PeerId, now: float) -> bool:
+        """End a ban and forget the points. Whether there was a ban."""
         self._scores.pop(peer, None)
+        ban = self._bans.pop(peer, None)
+        return ban is not None and now < ban.until
 
     def current(self, now: float) -> list[Ban]:
-        return [ban for ban in self._bans.values() if now < ban.until]
+        """Those in force, the soonest over first."""
+        return sorted((ban for ban in self._bans.values() if now < ban.until), key=lambda ban: ban.until)
 
 
 def _trim(table: OrderedDict[PeerId, object] | OrderedDict[PeerId, _Score] | OrderedDict[PeerId, Ban]) -> None:

@@ -17,7 +17,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError, UsageError
 from p2pnode.net import dht, gossip, identify
 from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
-from p2pnode.net.bans import Ban, Bans
+from p2pnode.net.bans import Bans
 from p2pnode.net.failures import say_failed
 from p2pnode.net.gossip import Gossip
 from p2pnode.net.host import build_host, close_host, listen_on, run_host
@@ -32,7 +32,7 @@ from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.net.relay.relaying import Relaying
 from p2pnode.net.stream import Libp2pStream
-from p2pnode.ports import AddressBook, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
+from p2pnode.ports import AddressBook, Ban, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
 
 log = logging.getLogger("p2pnode.net")
 
@@ -154,8 +154,12 @@ class Libp2pNetwork:
             self._nursery.start_soon(self._contained, self.disconnect, peer)
 
     def banned(self) -> list[Ban]:
-        """Bans in force."""
+        """See the port."""
         return self.bans.current(self._clock())
+
+    def lift_ban(self, peer: PeerId) -> bool:
+        """See the port."""
+        return self.bans.lift(peer, self._clock())
 
     # ---- connections
 

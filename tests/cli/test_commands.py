@@ -37,9 +37,12 @@ from tests.support.control import ControlThread
 
 Serve = Callable[[dict[str, Any]], ControlThread]
 
+BAN = {"peer_id": PEER, "reason": "fetch: a block that is not its CID's", "until": 1.0, "left_s": 1201.0}
+
 ONE = [
     (["status"], "node.status", {}, STATUS, ["2 h 1 min", "1.5 MiB of 50.0 GiB", PEER, ADDRESS]),
     (["peers", "connect", ADDRESS], "peer.connect", {"address": ADDRESS}, {"peer_id": PEER}, [PEER]),
+    (["peers", "unban", PEER], "peer.unban", {"peer": PEER}, {"peer_id": PEER}, [PEER, "may connect again"]),
     (["show", WORK], "work.show", {"work": WORK}, SHOWN, [
         "Notes on the Analytical Engine", "Ada Lovelace, Luigi Menabrea (translator)", "CC0-1.0", "doi:10.1000/182",
         "listed in Readers, 3 for, 1 against", "And what it could not.", "b/c.txt", "flag: duplicate", "2.0 KiB, 3 files",
@@ -97,6 +100,7 @@ ONE = [
 
 LISTS = [
     (["peers"], "peer.list", {}, PEER_ITEM, [PEER, "12 ms", "inbound", "1 peer\n"]),
+    (["peers", "bans"], "peer.bans", {}, BAN, [PEER, "20 min", "not its CID's", "1 ban\n"]),
     (["list"], "work.list", {}, LISTED, [WORK[:12], "own", "2.0 KiB", "listed", "Ada Lovelace", "1 work\n"]),
     (["transfers"], "transfer.list", {}, TRANSFER, ["t-1", "fetching", "1.0 KiB", "2.0 KiB"]),
     (["transfers", "list"], "transfer.list", {}, TRANSFER, ["t-1", "fetching"]),
@@ -105,7 +109,7 @@ LISTS = [
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
 ]
 WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase"}
-ELSEWHERE = {"cat", "open", "publish", "search", "stop", "car export", "car import"}
+ELSEWHERE = {"cat", "open", "publish", "search", "stop", "car export", "car import", "gateway"}
 
 
 def name_of(value: object) -> str | None:
@@ -158,7 +162,8 @@ def test_every_command_is_tested_here_or_named() -> None:
 
     tested = {" ".join(arguments[:2]) if arguments[0] in ("circle", "propose", "identity") else arguments[0] for arguments, *_ in
               [*ONE, *LISTS]}  # fmt: skip
-    tested |= {"peers connect", *(f"transfers {verb}" for verb in ("list", "pause", "resume", "cancel"))}
+    tested |= {*(f"peers {verb}" for verb in ("connect", "bans", "unban"))}
+    tested |= {*(f"transfers {verb}" for verb in ("list", "pause", "resume", "cancel"))}
     assert set(leaves(root, "")) == tested | WITHOUT_METHOD | ELSEWHERE
 
 

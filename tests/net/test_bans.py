@@ -28,7 +28,8 @@ def test_points_fade() -> None:
 def test_a_ban_can_be_lifted() -> None:
     bans = Bans()
     bans.penalise(PEER, 100, "a mistake", 0.0)
-    bans.lift(PEER)
+    assert bans.lift(PEER, 0.5)
+    assert not bans.lift(PEER, 0.5)
     assert not bans.is_banned(PEER, 1.0)
     assert not bans.penalise(PEER, 50, "again", 1.0)
 

@@ -116,7 +116,7 @@ async def one_round(target: Target, seed: int, did: Counter[str]) -> None:
         held: list[Any] = []
         for number in range(MESSAGES):
             if number < MESSAGES - UNFORGIVEN:
-                target.node.network.bans.lift(network.peer_id)  # or nothing would come as far as the handlers
+                target.node.network.lift_ban(network.peer_id)  # or nothing would come as far as the handlers
             with suppress(P2pnodeError, trio.TooSlowError), trio.move_on_after(3):
                 await network.connect(target.address)
                 if number % 6 == 5:

@@ -17,7 +17,7 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import Bans
-from p2pnode.ports import ContentRouting, Direction, PeerEvent, PeerView, Stream
+from p2pnode.ports import Ban, ContentRouting, Direction, PeerEvent, PeerView, Stream
 from tests.support.loopback_stream import Link, LoopbackStream, stream_pair
 
 log = logging.getLogger("tests.loopback")
@@ -171,6 +171,12 @@ class LoopbackNetwork:
         self.penalties.append((peer, points, reason))
         if self._bans.penalise(peer, points, reason, trio.current_time()):
             self._part(peer)
+
+    def banned(self) -> list[Ban]:
+        return self._bans.current(trio.current_time())
+
+    def lift_ban(self, peer: PeerId) -> bool:
+        return self._bans.lift(peer, trio.current_time())
 
     def _is_banned(self, peer: PeerId) -> bool:
         return self._bans.is_banned(peer, trio.current_time())

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from p2pnode.ports import Emit
-from p2pnode.services.api import car, circles, keeping, node, publishing, questions, reading, transfers, works
+from p2pnode.services.api import bans, car, circles, keeping, node, publishing, questions, reading, transfers, works
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
@@ -25,6 +25,7 @@ TABLE = (
     | car.METHODS
     | keeping.METHODS
     | publishing.METHODS
+    | bans.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 

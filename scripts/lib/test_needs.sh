@@ -25,15 +25,17 @@ install_test_needs() {
             say "Tests that need these Debian packages will say so: apt-get install$missing"
         fi
     fi
-    if command -v npm >/dev/null 2>&1 && [ -f "$root/tests/interop/package-lock.json" ]; then
-        want=$(cksum <"$root/tests/interop/package-lock.json")
-        if [ "$(cat "$root/tests/interop/node_modules/.has" 2>/dev/null)" != "$want" ]; then
-            say "Installing the JavaScript implementations that the tests compare with ..."
-            if (cd "$root/tests/interop" && npm ci --silent --no-audit --no-fund --ignore-scripts); then
-                printf '%s\n' "$want" >"$root/tests/interop/node_modules/.has"
-            else
-                say "npm ci failed; tests against JavaScript implementations will say so"
+    for folder in "$root/tests/interop" "$root/tests/interop/ipfs"; do
+        if command -v npm >/dev/null 2>&1 && [ -f "$folder/package-lock.json" ]; then
+            want=$(cksum <"$folder/package-lock.json")
+            if [ "$(cat "$folder/node_modules/.has" 2>/dev/null)" != "$want" ]; then
+                say "Installing the JavaScript implementations that the tests compare with ..."
+                if (cd "$folder" && npm ci --silent --no-audit --no-fund --ignore-scripts); then
+                    printf '%s\n' "$want" >"$folder/node_modules/.has"
+                else
+                    say "npm ci failed; tests against JavaScript implementations will say so"
+                fi
             fi
         fi
-    fi
+    done
 }

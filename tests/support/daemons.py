@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,15 @@ class RealDaemon:
     """One node: a home, a process, and the command line that talks to it."""
 
     def __init__(
-        self, home: Path, *, bootstrap: tuple[str, ...] = (), listen: str = LOOPBACK, lan: bool = False
+        self,
+        home: Path,
+        *,
+        bootstrap: tuple[str, ...] = (),
+        listen: str = LOOPBACK,
+        lan: bool = False,
+        within: Sequence[str] = (),
     ) -> None:
-        self.home = home
+        self.home, self.within = home, within  # what stands before the daemon's command: a network of its own, say
         self.arguments = ["daemon", "--listen", listen, *([] if lan else ["--no-lan"])]
         for address in bootstrap:
             self.arguments += ["--bootstrap", address]
@@ -60,7 +66,7 @@ class RealDaemon:
         self.home.mkdir(parents=True, exist_ok=True)
         with open(self.home.with_suffix(".log"), "a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "p2pnode", *self.arguments],
+                [*self.within, sys.executable, "-m", "p2pnode", *self.arguments],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

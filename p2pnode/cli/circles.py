@@ -262,6 +262,22 @@ def proposals(call: Call, circle: str | None) -> None:
 
 
 @click.command(cls=Command)
+@click.option("--circle", help="Only this circle's.")
+@click.pass_obj
+def review(call: Call, circle: str | None) -> None:
+    """Show what waits for your ballot, what calls you first. Each proposal calls a few members, so that somebody looks."""
+    items = call.items("proposal.queue", {"circle": circle} if circle else {})
+    if call.json:
+        print_json_lines(items)
+    elif not items:
+        print("Nothing waits for your ballot.")
+    else:
+        print_proposals(items)
+        calling = sum(bool(item.get("calls_you")) for item in items)
+        print(f"{plural(calling, 'proposal')} of {len(items)} call you. Look closer with: p2pnode explain PROPOSAL")
+
+
+@click.command(cls=Command)
 @click.argument("proposal")
 @click.argument("choice", type=click.Choice(CHOICES))
 @click.option("--reason", help="Why; everybody in the circle can read it.")

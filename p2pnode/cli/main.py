@@ -15,7 +15,7 @@ import click
 from p2pnode import __version__
 from p2pnode.cli.bans import peers
 from p2pnode.cli.car import car
-from p2pnode.cli.circles import circle, explain, proposals, unvouch, vote, vouch
+from p2pnode.cli.circles import circle, explain, proposals, review, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
 from p2pnode.cli.help import show_help
 from p2pnode.cli.history import history
@@ -38,7 +38,7 @@ COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
     *(cid, publish, publishing, search, list_works, show, get, cat, open_work, transfers, car),
     *(unpublish, pin, unpin, remove, storage, verify),
-    *(circle, vouch, unvouch, propose, proposals, vote, explain, history),
+    *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history),
     *(identity, show_help),
 )
 

@@ -16,6 +16,7 @@ import trio
 from p2pnode.core.charter import MAX_NAME_CHARACTERS, genesis
 from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text
 from p2pnode.core.keys import SEED_BYTES
+from p2pnode.core.ranking import wilson
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Emit, Json, Network, Store, Tx, WallClock
@@ -45,7 +46,7 @@ MAX_LISTED_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    """A view in numbers. `listed` are the works that stand on the circle's list, disputed ones too."""
+    """A view in numbers. `listed` are the works that stand on the circle's list, disputed ones too, the surest first."""
 
     name: str
     members: int
@@ -231,6 +232,7 @@ def _item(circle: CircleId, name: str, me: PublicKey) -> Json:
 def _summary(view: CircleView) -> _Summary:
     verdict_of = {work: view.work_verdict(work) for work in view.works()}
     listed = [work for work, said in verdict_of.items() if said.manifest and said.verdict != "taken_down"]
+    listed.sort(key=lambda work: (-wilson(verdict_of[work].approve, verdict_of[work].reject), work))
     still_open = sum(view.decide(asked.question.id).state == "open" for asked in view.questions())
     return _Summary(view.charter.name, len(view.members), listed, still_open)
 

@@ -6,6 +6,7 @@ Reads views and the catalogue, writes nothing. Called by `services.circles` and,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 
 from p2pnode.core.decision import Decision
 from p2pnode.core.explain import to_json
@@ -22,8 +23,10 @@ from p2pnode.core.ids import (
     id_text,
 )
 from p2pnode.core.proposals import CHARTER_CHANGE, EDIT, RULE_CLASSES, SEALED_CLASSES
+from p2pnode.core.queue import in_order
 from p2pnode.core.record import PROPOSAL
 from p2pnode.core.records import CHOICES
+from p2pnode.core.tally import cost_to_flip
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Json, Store, Tx
@@ -56,6 +59,32 @@ class Questions:
             except NotFoundError:
                 continue  # its charter has not arrived, or we left it meanwhile
         return sorted(found, key=lambda one: one["opened"], reverse=True)[:MAX_SHOWN]
+
+    async def queue(self, circle: CircleId | None) -> list[Json]:
+        """Open questions that we have not voted on: those that call us first, the oldest first. `calls_you` marks them."""
+        circles = await self._store.read(lambda tx: tx.circles()) if circle is None else [circle]
+        found: list[Json] = []
+        for one in circles:
+            try:
+                found += await self._with_titles(await self._waiting_for_us(one))
+            except NotFoundError:
+                if circle is not None:
+                    raise
+        return sorted(found, key=lambda question: (not question["calls_you"], question["opened"]))[:MAX_SHOWN]
+
+    async def _waiting_for_us(self, circle: CircleId) -> list[Json]:
+        me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+
+        def read(view: CircleView) -> list[Json]:
+            if not view.is_member(me):
+                return []
+            decisions = (view.decide(asked.question.id) for asked in view.questions())
+            waiting = [one for one in decisions if one.state == "open" and one.choice_of(me) is None]
+            order = in_order((one.question.id for one in waiting), view.members, me)
+            told = {one.question.id: one for one in waiting}
+            return [_told(view, told[id], me) | {"calls_you": calls} for id, calls in order[:MAX_SHOWN]]
+
+        return await self._views.ask(circle, read)
 
     async def about(self, work: WorkId) -> list[Json]:
         """The questions about one work, in every circle."""
@@ -98,6 +127,9 @@ def _told(view: CircleView, decision: Decision, me: PublicKey) -> Json:
         "effective": decision.effective,
         "mine": mine if mine in CHOICES else None,
         "needs": decision.needs,
+        "members": len(view.members),
+        "cast": asdict(decision.cast),
+        "cost_to_flip": cost_to_flip(decision.tally),
         "subject": question.subject if question.work is not None else b"",
     }
     if question.complaint is not None:

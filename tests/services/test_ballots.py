@@ -20,7 +20,7 @@ pytestmark = pytest.mark.trio
 
 
 async def joined(host: Person, guest: Person, circle: CircleId) -> None:
-    assert (await guest.circles.join((await host.circles.invite(circle))["invite"]))["state"] == "joined"
+    assert (await guest.circles.join((await host.circles.invites.make(circle))["invite"]))["state"] == "joined"
 
 
 def question_of(answer: Json) -> QuestionId:
@@ -279,3 +279,20 @@ async def vote_with_one_number(question: QuestionId, circle: CircleId, *votes: t
         if len(set(numbers.values())) == 1:
             return
     pytest.fail("the numbers never met")
+
+
+async def test_what_waits_for_a_ballot_goes_when_it_is_cast() -> None:
+    async with people("anna", "ben") as (anna, ben):
+        circle = await anna.create()
+        await joined(anna, ben, circle)
+        older = await anna.circles.work_questions.list(circle, await anna.publish("A book"))
+        anna.now += 60
+        newer = await anna.circles.work_questions.list(circle, await anna.publish("Another"))
+        waiting = await anna.circles.questions.queue(None)
+        assert [one["proposal"] for one in waiting] == [older["proposal"], newer["proposal"]]
+        assert all(one["calls_you"] and one["members"] == 2 for one in waiting)
+        assert waiting[0]["cost_to_flip"] == 1 and waiting[0]["cast"]["approve"] == 0
+        await anna.circles.cast(question_of(older), "abstain")
+        assert [one["proposal"] for one in await anna.circles.questions.queue(circle)] == [newer["proposal"]]
+        await anna.tell(ben, circle)
+        assert len(await ben.circles.questions.queue(circle)) == 2

@@ -113,6 +113,14 @@ async def proposals(node: Node, params: Params, emit: Emit) -> Json:
     return await node.circles.proposals(circle)
 
 
+async def queue(node: Node, params: Params, emit: Emit) -> Json:
+    """What waits for our ballot."""
+    text = params.optional_text("circle")
+    params.end()
+    circle = None if text is None else await node.store.read(lambda tx: find_circle(tx, text))
+    return {"items": await node.circles.questions.queue(circle)}
+
+
 async def cast(node: Node, params: Params, emit: Emit) -> Json:
     """Cast a ballot, or replace one's own."""
     text, choice = params.text("proposal"), params.choice("choice", CHOICES)
@@ -146,6 +154,7 @@ METHODS: dict[str, ApiMethod] = {
     "vouch.give": vouch,
     "vouch.revoke": revoke,
     "proposal.list": proposals,
+    "proposal.queue": queue,
     "ballot.cast": cast,
     "verdict.explain": explain,
 }

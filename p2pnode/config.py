@@ -85,6 +85,10 @@ class Settings:
     """Bytes the store may own."""
     floor_bytes: int = DISK_FLOOR_BYTES
     """Bytes that are always left free on the disk."""
+    gateway: bool = False
+    """Open the gateway at the start: works in a browser on this machine, behind a token."""
+    gateway_port: int = 0
+    """The gateway's port on 127.0.0.1; 0 = a free one each time."""
     log_level: str = "info"
     """One of debug, info, warning, error."""
 
@@ -93,6 +97,8 @@ class Settings:
             raise UsageError(f"log_level is {self.log_level!r}", hint=f"one of: {', '.join(LOG_LEVELS)}")
         if not self.network or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in self.network):
             raise UsageError(f"network is {self.network!r}", hint="letters, digits, dash, underscore and dot only")
+        if not 0 <= self.gateway_port <= 65535:
+            raise UsageError(f"gateway_port is {self.gateway_port}", hint="a port is a number from 1 to 65535; 0 is a free one")
         if self.quota_bytes < 0 or self.floor_bytes < 0:
             raise UsageError("quota_bytes and floor_bytes are counts of bytes and cannot be negative")
 

@@ -27,6 +27,7 @@ from p2pnode.control.lock import DaemonLock
 from p2pnode.control.server import TaskStatus, serve
 from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
+from p2pnode.gateway.door import Door
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.network import open_network
 from p2pnode.net.relay.places import RelayLimits
@@ -176,6 +177,9 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
         async with trio.open_nursery() as nursery:
             node = Node(home, settings, store, network, Me(seed), time.time, emit, stop)
             await node.start(nursery)
+            node.gateway = Door(store, node.reading, nursery)
+            if settings.gateway:
+                await node.gateway.open(settings.gateway_port)
             yield node
             nursery.cancel_scope.cancel()
 

@@ -17,6 +17,7 @@ from p2pnode.cli.bans import peers
 from p2pnode.cli.car import car
 from p2pnode.cli.circles import circle, explain, proposals, review, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
+from p2pnode.cli.gateway import gateway
 from p2pnode.cli.help import show_help
 from p2pnode.cli.history import history
 from p2pnode.cli.identity import identity
@@ -36,7 +37,7 @@ CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
-    *(cid, publish, publishing, search, list_works, show, get, cat, open_work, transfers, car),
+    *(cid, publish, publishing, search, list_works, show, get, cat, open_work, transfers, car, gateway),
     *(unpublish, pin, unpin, remove, storage, verify),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history),
     *(identity, show_help),

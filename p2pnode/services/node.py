@@ -31,6 +31,7 @@ from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
+from p2pnode.services.gateway_door import GatewayDoor
 from p2pnode.services.gossip import Gossip
 from p2pnode.services.history import WorkHistory
 from p2pnode.services.ipfs import Ipfs
@@ -71,6 +72,7 @@ class Node:
         self.home, self.settings, self.store, self.network = home, settings, store, network
         self.me, self.clock, self.emit, self.stop = me, clock, emit, stop
         self.started = clock()
+        self.gateway: GatewayDoor | None = None  # the daemon has one; it stands on the services, not among them
         self.views = Views(store, clock)
         self.admission = Admission(store, clock, on_manifest=self._on_manifest)
         self.sync = Sync(store, network, self.admission, me, clock)

@@ -23,6 +23,7 @@ TABLE = (
     | reading.METHODS
     | questions.METHODS
     | car.METHODS
+    | gateway.METHODS
     | keeping.METHODS
     | publishing.METHODS
     | bans.METHODS

@@ -71,6 +71,7 @@ def print_work(work: Object) -> None:
             ("signed by", work.get("author")),
             ("added", moment(work.get("added"))),
             ("path", work.get("path")),
+            ("watched", watch_text(work.get("watch"))),
             *(("verdict", verdict_text(verdict)) for verdict in work.get("verdicts") or []),
         ]
     )
@@ -79,6 +80,17 @@ def print_work(work: Object) -> None:
     if work.get("proposals"):
         print()
         print_proposals(work["proposals"])
+
+
+def watch_text(watched: object) -> str | None:
+    """How a published folder is watched, and what has changed in it; None when nobody watches."""
+    if not isinstance(watched, dict):
+        return None
+    offer = watched.get("offer")
+    if isinstance(offer, dict):
+        counts = ", ".join(f"{offer[name]} {name}" for name in ("added", "changed", "removed") if offer.get(name))
+        return f"changed ({counts or 'links or folders'}); to publish that: p2pnode publish --revises {short_id(watched.get('work'))}"
+    return str(watched.get("reason") or watched.get("state") or "")
 
 
 def _print_summary(work: Object) -> None:

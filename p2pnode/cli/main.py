@@ -27,6 +27,7 @@ from p2pnode.cli.proposing import propose
 from p2pnode.cli.publishing import publish, publishing
 from p2pnode.cli.reading import cat, open_work
 from p2pnode.cli.transfers import get, transfers
+from p2pnode.cli.watching import watch
 from p2pnode.cli.works import cid, list_works, search, show
 from p2pnode.config import find_home
 from p2pnode.core.text import safe
@@ -37,7 +38,7 @@ CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
-    *(cid, publish, publishing, search, list_works, show, get, cat, open_work, transfers, car, gateway),
+    *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, gateway),
     *(unpublish, pin, unpin, remove, storage, verify),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history),
     *(identity, show_help),

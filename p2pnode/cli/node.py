@@ -112,6 +112,7 @@ def status(call: Call) -> None:
             *(("address", address) for address in answer.get("addresses", [])),
             ("peers", answer.get("peers")),
             ("works", answer.get("works")),
+            ("to publish anew", offers(answer.get("offers"))),
             ("circles", answer.get("circles")),
             ("stored", size(answer.get("stored_bytes")) + (f" of {size(quota)}" if quota else "")),
             ("running for", duration(answer.get("uptime_s"))),
@@ -119,6 +120,11 @@ def status(call: Call) -> None:
             ("version", answer.get("version")),
         ]
     )
+
+
+def offers(count: object) -> str | None:
+    """Watched works that have changed, in words; None when there is none."""
+    return f"{plural(count, 'work')} changed on the disk; see: p2pnode watch" if count else None
 
 
 @click.command(cls=Command)

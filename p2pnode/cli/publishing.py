@@ -20,9 +20,10 @@ from p2pnode.errors import UsageError
 @description_options(title_required=False)
 @click.option("--revises", metavar="WORK", help="Publish it as a new revision of that work of yours.")
 @click.option("--detach", is_flag=True, help="Do not wait: the node publishes by itself.")
+@click.option("--watch", is_flag=True, help="Watch it from now on, and offer a revision when it changes.")
 @click.pass_obj
 def publish(
-    call: Call, /, path: str | None, circle: str | None, private: bool, revises: str | None, detach: bool, **given: Any
+    call: Call, /, path: str | None, circle: str | None, private: bool, revises: str | None, **given: Any
 ) -> None:
     """Publish the file or folder at PATH, which stays where it is.
 
@@ -38,10 +39,18 @@ def publish(
         raise UsageError("PATH is missing", hint="give the path of a file or a folder; `.` is this folder")
     if revises is None and given["title"] is None:
         raise UsageError("missing option '--title'", hint="see: p2pnode publish --help")
+    detach = given.pop("detach")
+    watch = given.pop("watch")
     params = read_description(given, title_needed=revises is None)
     if path is not None:
         params["path"] = absolute(path, must_exist=True)
-    for name, value in (("circle", circle), ("private", private), ("revises", revises), ("detach", detach)):
+    for name, value in (
+        ("circle", circle),
+        ("private", private),
+        ("revises", revises),
+        ("detach", detach),
+        ("watch", watch),
+    ):
         if value:
             params[name] = value
     _run(call, "work.publish", params, detach)

@@ -51,6 +51,7 @@ from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.sync import Sync
 from p2pnode.services.transfers import Transfers
 from p2pnode.services.views import Views
+from p2pnode.services.watching import Watching
 
 log = logging.getLogger("p2pnode.node")
 
@@ -90,6 +91,7 @@ class Node:
         self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
         self.publishings = Publishings(store, self.publish, clock, emit)
+        self.watching = Watching(store, self.publishings, clock, emit)
         self.transfers = Transfers(store, network, self.search, clock, emit, self._wake_told, ipfs=self.ipfs)
         self.reading = Reading(store, self.transfers)
         self.keeping = Keeping(store, network, self.transfers, emit)
@@ -114,6 +116,7 @@ class Node:
         await self.ipfs.start(nursery)
         await self.transfers.start(nursery)
         await self.publishings.start(nursery)
+        await self.watching.start(nursery)
         await self.sync.start(nursery)
         await self.gossip.start(nursery)
         await self.circles.start(nursery)

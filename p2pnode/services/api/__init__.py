@@ -9,7 +9,20 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from p2pnode.ports import Emit
-from p2pnode.services.api import bans, car, circles, keeping, node, publishing, questions, reading, transfers, works
+from p2pnode.services.api import (
+    bans,
+    car,
+    circles,
+    gateway,
+    keeping,
+    node,
+    publishing,
+    questions,
+    reading,
+    transfers,
+    watching,
+    works,
+)
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
@@ -26,6 +39,7 @@ TABLE = (
     | gateway.METHODS
     | keeping.METHODS
     | publishing.METHODS
+    | watching.METHODS
     | bans.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""

@@ -30,6 +30,7 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
         "peers": len(peers),
         "works": works,
         "circles": circles,
+        "offers": node.watching.offers(),
         "stored_bytes": stored,
         "quota_bytes": node.settings.quota_bytes,
         "version": __version__,

@@ -18,10 +18,16 @@ async def publish(node: Node, params: Params, emit: Emit) -> Json:
     """Publish a path in place: a new work, or a new revision of one of ours."""
     revises = params.optional_text("revises")
     order = await (_new_work(node, params) if revises is None else _revision(node, params, revises))
-    detach = params.flag("detach")
+    detach, watch = params.flag("detach"), params.flag("watch")
     params.end()
+    if detach and watch:
+        raise UsageError("only what is waited for can be watched at once", hint="later: p2pnode watch on WORK")
     one = await node.publishings.begin(order)
-    return await _answer(node, one, detach, emit)
+    answer = await _answer(node, one, detach, emit)
+    if watch:
+        work = await node.store.read(lambda tx: find_work(tx, str(answer["work"])))
+        await node.watching.turn_on(work, auto=False)
+    return answer
 
 
 async def _new_work(node: Node, params: Params) -> Order:
@@ -50,7 +56,10 @@ async def _answer(node: Node, one: Publishing, detach: bool, emit: Emit) -> Json
     if detach:
         return one.shown()
     emit("publish.progress", {"publishing": one.id, "bytes": 0, "files": 0, "path": one.order.path})
-    return await node.publishings.wait(one, lambda progress: emit("publish.progress", progress))
+    answer = await node.publishings.wait(one, lambda progress: emit("publish.progress", progress))
+    if one.order.revises is not None:
+        await node.watching.look(one.order.revises)
+    return answer
 
 
 async def publishing_list(node: Node, params: Params, emit: Emit) -> Json:

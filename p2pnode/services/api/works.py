@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import os
 
 from p2pnode.limits import SEARCH_TIMEOUT_S
@@ -68,6 +67,8 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
         answer["path"] = content.base
         files = await node.store.read(lambda tx: tx.content_files(work.root, MAX_ENTRIES_SHOWN))
         answer["entries"] = [{"path": path, "bytes": size} for path, size in files]
+    if (watched := node.watching.of(work.id)) is not None:
+        answer["watch"] = watched
     answer["proposals"] = await node.circles.proposals_about(work.id)
     return answer
 

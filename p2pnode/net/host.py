@@ -31,9 +31,11 @@ from multiaddr import Multiaddr
 
 from p2pnode.errors import NetworkError
 from p2pnode.net.addresses import host_of
+from p2pnode.net.budget import Budget, Share
 from p2pnode.net.failures import say_failed, short
 from p2pnode.net.hardening import harden
 from p2pnode.net.hardening.swarm import MAX_HANDSHAKES
+from p2pnode.net.multistream import answering
 from p2pnode.net.noise.transport import NoiseTransport
 from p2pnode.net.places import MAX_INBOUND, Places
 
@@ -46,6 +48,10 @@ MAX_CONNECTIONS_PER_PEER = 3
 """Two happen when both sides dial at once; a third covers a reconnect whose old connection is not yet known to be dead."""
 MAX_STREAMS_PER_PEER = 64
 """Streams that one peer has open to us: every protocol of ours a few times over."""
+MANY_STREAMS = 2048
+"""Streams that all peers together have open to us before each may have FEW_STREAMS only: about 12 KB each."""
+FEW_STREAMS = 6
+"""One of gossip, one of the DHT, and some to ask us something."""
 NEGOTIATION_S = 10.0
 """To agree on a protocol or finish a handshake."""
 RESTART_S = 1.0
@@ -89,6 +95,7 @@ def build_host(seed: bytes) -> BasicHost:
         MAX_INBOUND + MAX_HANDSHAKES
     )  # who gets a place is said in net.places
     swarm._places = Places()
+    swarm._budget = Budget()
     host = BasicHost(network=swarm, disable_identify_address_discovery=True)
     swarm.notifees.clear()  # libp2p's identify and tag store: ours are in net.identify and net.peers
     host._schedule_identify = lambda *_, **__: None
@@ -103,7 +110,7 @@ async def run_host(host: BasicHost, admit: Callable[[ID], bool]) -> AsyncIterato
     `admit` says whether a peer may connect now.
     """
     swarm = host.get_network()
-    swarm.set_stream_handler(_contained_streams(host._swarm_stream_handler))
+    swarm.set_stream_handler(_contained_streams(answering(host.multiselect.handlers, NEGOTIATION_S)))
     _gate_connections(swarm, admit)
     async with run_service(swarm):
         yield
@@ -213,13 +220,15 @@ def _contained_streams(inner: Callable[[Any], Awaitable[None]]) -> Callable[[Any
     multistream string that is not UTF-8 (`protocol_muxer/multiselect_communicator.py:57`).
     """
     open_streams: dict[Any, int] = {}
+    total = [0]
 
     async def handle(stream: Any) -> None:
         peer = stream.muxed_conn.peer_id
         count = open_streams.get(peer, 0)
-        if count >= MAX_STREAMS_PER_PEER:
+        if count >= MAX_STREAMS_PER_PEER or (count >= FEW_STREAMS and total[0] >= MANY_STREAMS):
             await stream.reset()
             return
+        total[0] += 1
         open_streams[peer] = count + 1
         try:
             await inner(stream)
@@ -227,6 +236,7 @@ def _contained_streams(inner: Callable[[Any], Awaitable[None]]) -> Callable[[Any
             log.info("a stream of %s was dropped: %s", peer, short(error))
             await stream.reset()
         finally:
+            total[0] -= 1
             open_streams[peer] -= 1
             if not open_streams[peer]:
                 del open_streams[peer]
@@ -244,6 +254,7 @@ def _gate_connections(swarm: Any, admit: Callable[[ID], bool]) -> None:
         if crowded or peer == swarm.self_id or not admit(peer):
             await muxed.secured_conn.close()
             raise SwarmException("refused by this node: banned, itself, or too many connections")
+        muxed.share = Share(swarm._budget, muxed.give_up)
         return await add_conn(muxed, direction=direction)
 
     swarm.add_conn = add_admitted

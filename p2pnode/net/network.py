@@ -25,6 +25,7 @@ from p2pnode.net.ipfs_dht import IpfsDht
 from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
+from p2pnode.net.multistream import Proposal, open_muxed
 from p2pnode.net.peers import Peers
 from p2pnode.net.places import IN_DHT, IN_USE, MEMBER, USELESS, Worth
 from p2pnode.net.push import Push
@@ -313,7 +314,7 @@ class Libp2pNetwork:
         try:
             with trio.fail_after(timeout_s):
                 await self._reach.connect(peer, hints)
-                raw = await self._host.new_stream(to_id(peer), [protocol])
+                return await self._open_on_connection(peer, protocol)
         except trio.TooSlowError as error:
             raise NetworkError(f"{peer} does not answer within {timeout_s:g} s") from error
         except P2pnodeError:
@@ -321,6 +322,20 @@ class Libp2pNetwork:
         except Exception as error:
             log.debug("opening %s to %s: %r", protocol, peer, error)
             raise NetworkError(f"{peer} does not speak {protocol}, or hung up") from error
+
+    async def _open_on_connection(self, peer: PeerId, protocol: str) -> Libp2pStream:
+        """Of a peer whose introduction names the protocol its answer is not awaited: what we say goes out with the proposal."""
+        raw = await open_muxed(self.peers_table.connections(peer))
+        proposal = Proposal(protocol)
+        introduction = self.peers_table.introduction(peer)
+        if introduction is not None and protocol in introduction.protocols:
+            return Libp2pStream(raw, peer, self._nursery, proposal)
+        try:
+            await proposal.accepted(raw)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await raw.reset()
+            raise
         return Libp2pStream(raw, peer, self._nursery)
 
     async def _greet(self, peer: PeerId) -> None:
@@ -328,8 +343,7 @@ class Libp2pNetwork:
         introduction = identify.Introduction()
         try:
             with trio.move_on_after(IDENTIFY_S):
-                raw = await self._host.new_stream(to_id(peer), [identify.PROTOCOL])
-                stream = Libp2pStream(raw, peer, self._nursery)
+                stream = await self._open_on_connection(peer, identify.PROTOCOL)
                 try:
                     introduction = await identify.ask(stream)
                 finally:

@@ -1,4 +1,4 @@
-"""`ports.Stream` on a stream of libp2p: the errors of libp2p become NetworkError, and closing leaves nothing behind."""
+"""`ports.Stream` on a stream of our muxer: the errors of libp2p become NetworkError, and closing leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -10,26 +10,33 @@ from libp2p.stream_muxer.exceptions import MuxedStreamEOF
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError
+from p2pnode.net.multistream import NegotiationError, Proposal
 
 log = logging.getLogger("p2pnode.net")
 
 LINGER_S = 10.0
 """How long a closed stream waits for the other side's end before it is reset: a peer must not keep our half open for ever."""
 READ_BYTES = 64 << 10
+MESSAGE_BYTES = 64 << 10
+"""What whoever reads a stream is taken to hold of an unfinished message at most. Longer ones (gossip's) are told by `hold`."""
 
 
 class Libp2pStream:
-    """One negotiated stream. `nursery` outlives it: what lingers after `aclose` runs there."""
+    """One stream of `raw`, the muxer's. `nursery` outlives it: what lingers after `aclose` runs there.
 
-    def __init__(self, raw: Any, peer: PeerId, nursery: trio.Nursery) -> None:
+    With a `proposal` the protocol is not agreed on yet: it goes out before our first bytes, and the peer's answer is read before its first.
+    """
+
+    def __init__(self, raw: Any, peer: PeerId, nursery: trio.Nursery, proposal: Proposal | None = None) -> None:
         self.raw = raw
-        # libp2p's layer above it forgets what had arrived when the connection is lost, and takes a lock for each read and write
-        self._muxed = raw.muxed_stream
         self._peer = peer
         self._nursery = nursery
+        self._proposal = proposal
         self._ended = False
         self._eof_sent = False
         self._closed = False
+        self._share = raw.muxed_stream.muxed_conn.share
+        self._held = 0  # bytes that its reader took and may still hold
 
     @property
     def peer(self) -> PeerId:
@@ -43,20 +50,20 @@ class Libp2pStream:
     @property
     def is_lost(self) -> bool:
         """Whether its connection is gone."""
-        return bool(self._muxed.muxed_conn.is_closed)
+        return bool(self.raw.muxed_conn.is_closed)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """All of `data`, waiting for the reader as long as the caller's deadline allows. NetworkError if the stream broke."""
         if self._closed or self._eof_sent:
             raise NetworkError(f"the stream to {self._peer} is closed")
         try:
-            await self._muxed.write(data)
+            await self.raw.write(self._after_proposal(data))
         except Exception as error:
             raise _broken(self._peer, error) from error
 
     def try_send(self, data: bytes) -> bool:
         """Send without waiting. False, and nothing is sent, while earlier bytes wait for the reader, or when the stream is over."""
-        return not (self._closed or self._eof_sent) and bool(self._muxed.post(data))
+        return not (self._closed or self._eof_sent) and self._post(data)
 
     async def receive_some(self, max_bytes: int) -> bytes:
         """At least one byte and at most `max_bytes`, b"" at the clean end. NetworkError if the stream broke."""
@@ -65,12 +72,19 @@ class Libp2pStream:
         if self._ended:
             return b""
         try:
-            data = await self._muxed.read(max_bytes)
+            if self._proposal is not None:
+                await self._proposal.accepted(self.raw)
+                self._proposal = None
+            data = await self.raw.read(max_bytes)
         except MuxedStreamEOF:
             data = b""
+        except NegotiationError as error:
+            raise NetworkError(f"{self._peer} does not speak this protocol: {error}") from error
         except Exception as error:
             raise _broken(self._peer, error) from error
         self._ended = not data
+        if self._held < MESSAGE_BYTES:
+            self.hold(min(MESSAGE_BYTES, self._held + len(data)))
         return bytes(data)
 
     async def send_eof(self) -> None:
@@ -78,6 +92,8 @@ class Libp2pStream:
         if not self._eof_sent and not self._closed:
             self._eof_sent = True
             try:
+                if unsent := self._after_proposal(b""):
+                    await self.raw.write(unsent)
                 await self.raw.close_write()
             except Exception as error:
                 raise _broken(self._peer, error) from error
@@ -87,6 +103,7 @@ class Libp2pStream:
         if self._closed:
             return
         self._closed = True
+        self.hold(0)
         try:
             await self.raw.close()
         except Exception:
@@ -97,15 +114,27 @@ class Libp2pStream:
     async def reset(self) -> None:
         """Give up both directions at once. Raises nothing."""
         self._closed = True
+        self.hold(0)
         try:
             await self.raw.reset()
         except Exception as error:
             log.debug("resetting a stream to %s: %r", self._peer, error)
 
+    def _after_proposal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+        return self._proposal.sent() + bytes(data) if self._proposal and self._proposal.unsent else data
+
+    def _post(self, data: bytes) -> bool:
+        unsent = self._proposal.unsent if self._proposal else b""
+        if not self.raw.post(unsent + data):
+            return False
+        if self._proposal:
+            self._proposal.sent()
+        return True
+
     async def _linger(self) -> None:
         with trio.move_on_after(LINGER_S) as patience:
             try:
-                while await self._muxed.read(READ_BYTES):
+                while await self.raw.read(READ_BYTES):
                     pass
             except Exception:
                 return  # ended or lost: both are what we wait for

@@ -281,7 +281,7 @@ async def test_an_overrun_window_ends_the_connection_and_not_the_memory() -> Non
         connection = secured(attacker, victim)
         (inside,) = victim.peers_table.connections(attacker.peer_id)
         (outside,) = attacker.peers_table.connections(victim.peer_id)
-        frame = struct.pack("!BBHII", 0, 0, 0, stream.raw.muxed_stream.stream_id, 60_000) + b"x" * 60_000  # type: ignore[attr-defined]
+        frame = struct.pack("!BBHII", 0, 0, 0, stream.raw.stream_id, 60_000) + b"x" * 60_000  # type: ignore[attr-defined]
         sent = 0
         with trio.move_on_after(20):
             try:

@@ -26,7 +26,7 @@ async def test_a_lost_connection_is_an_error_and_what_arrived_is_read_first() ->
         b.serve("/test/talk/1", talk)
         stream = await a.open_stream(b.peer_id, "/test/talk/1")
         assert await stream.receive_some(1) == b"x"
-        await until(lambda: stream.raw.muxed_stream.received.size == 999)  # type: ignore[attr-defined]
+        await until(lambda: stream.raw.received.size == 999)  # type: ignore[attr-defined]
         with trio.fail_after(DEADLINE_S):
             await b.disconnect(a.peer_id)
             assert await stream.receive_some(2000) == b"x" * 999

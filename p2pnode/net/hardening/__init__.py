@@ -13,6 +13,7 @@ _MENDS = (
     listening.listen_exclusively,
     swarm.hold_inbound_slot_while_connected,
     swarm.never_dial_from_inside,
+    swarm.hand_streams_on,
     peerstore.never_evict_own_keys,
     muxer.use_our_yamux,
     throughput.use_our_sockets,

@@ -16,6 +16,7 @@ import trio
 from libp2p.abc import IMuxedConn
 from libp2p.stream_muxer.exceptions import MuxedConnUnavailable, MuxedStreamError, MuxedStreamReset
 
+from p2pnode.net.budget import Budget, Share
 from p2pnode.net.yamux import frames
 from p2pnode.net.yamux.engine import MAX_OUTBOUND_STREAMS, Engine, LocalError
 from p2pnode.net.yamux.events import ConnectionEnded, DataReceived, Event, StreamEnded, StreamOpened, StreamReset
@@ -28,7 +29,7 @@ BATCH_MESSAGES = 4
 WRITE_S = 30.0
 """A peer that takes none of a batch for this long is gone."""
 GOODBYE_S = 0.3
-"""For our GO_AWAY to leave before the socket is closed."""
+"""For our GO_AWAY to leave before the socket is closed, and for the peer's to be read when it takes nothing any more."""
 TICK_S = 2.5
 """So that a dead peer is found within 27.5 s, and 200 idle connections cost little."""
 
@@ -51,6 +52,7 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
         self.event_closed = trio.Event()
         self._initiator = bool(secured_conn.is_initiator if is_initiator is None else is_initiator)
         self.engine = Engine(initiator=self._initiator)
+        self.share = Share(Budget(), self.give_up)  # until the swarm knows the connection
         self.streams: dict[int, YamuxStream] = {}
         self._waiting: deque[YamuxStream] = deque()  # opened by the peer, not yet accepted
         self._arrived = trio.Event()
@@ -110,9 +112,17 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
             await self._say_goodbye()
         await self._end("this node closed the connection")
 
+    def give_up(self) -> None:
+        """End it at once, because it makes the node hold too much."""
+        log.info("the connection to %s is cut: too many of its bytes wait", self.peer_id)
+        self._lose("too many of its bytes wait")
+
     async def open_stream(self) -> YamuxStream:
         """A new stream; waits while 256 are open. MuxedStreamError if the connection is over."""
-        await self._slots.acquire()
+        try:
+            self._slots.acquire_nowait()
+        except trio.WouldBlock:
+            await self._slots.acquire()
         try:
             stream = YamuxStream(self, self.engine.open())
         except LocalError as error:
@@ -187,7 +197,7 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
             self.engine.reset(stream.stream_id)
             self._work.set()
             self._break(stream.stream_id, "this node reset the stream")
-            stream.received.clear()
+            stream.drop_received()
 
     def _is_open(self, stream: YamuxStream) -> bool:
         return self.streams.get(stream.stream_id) is stream
@@ -236,6 +246,9 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
                 await self._work.wait()
                 continue
             if not await self._write(batch):
+                await trio.sleep(
+                    GOODBYE_S
+                )  # why may be in what has arrived: the reader comes to it, and ends this task
                 self._lose("the peer takes nothing any more")
 
     async def _write(self, batch: bytes) -> bool:
@@ -321,6 +334,7 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
             return
         self._ending = True
         self._break_all(reason)
+        self.share.close()
         if self._tasks is not None:
             self._tasks.cancel()
         try:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SMALL_BYTES = 4096
 """Bodies below this are copied together: a window of one-byte frames must not cost fifty times its size."""
+READS_A_TURN = 16
+"""Reads that find bytes waiting, between two turns of other tasks: at most a megabyte of full messages."""
 
 
 class ReceiveBuffer:
@@ -73,11 +75,12 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is not checked
         self._changed: trio.Event | None = None  # set when a reader has something to see
         self._sent: trio.Event | None = None  # set when a writer has
         self._turn = trio.Lock()
+        self._reads = 0  # since the reader last gave way to other tasks
 
     async def read(self, n: int | None = None) -> bytes:
         """At least one byte and at most `n` (None or -1: whatever is there). MuxedStreamEOF at the peer's end, MuxedStreamReset
         if the stream was reset or the connection lost; bytes that came before a loss are read first."""
-        await trio.lowlevel.checkpoint()
+        await self._give_way()
         limit = self.received.size if n is None or n < 0 else n
         if n == 0:
             return b""
@@ -88,11 +91,22 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is not checked
                 raise MuxedStreamReset(self._broken)
             if self._changed is None:
                 self._changed = trio.Event()
+            self._reads = 0
             await self._changed.wait()
             limit = self.received.size if n is None or n < 0 else n
         data = self.received.take(limit)
+        self._connection.share.incoming.remove(len(data))
         self._connection.consumed(self, len(data))
         return data
+
+    async def _give_way(self) -> None:
+        """Let other tasks run now and then: a turn of the loop costs more than a read."""
+        self._reads += 1
+        if self._reads < READS_A_TURN:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            self._reads = 0
+            await trio.lowlevel.checkpoint()
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`, however long the peer takes. MuxedStreamClosed after our end, MuxedStreamReset if the stream was
@@ -158,6 +172,7 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is not checked
     def on_data(self, data: bytes) -> None:
         """Bytes of the peer."""
         self.received.append(data)
+        self._connection.share.incoming.add(len(data))
         self._wake_reader()
 
     def on_end(self) -> None:
@@ -175,6 +190,15 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is not checked
         self._broken = self._broken or reason
         self._wake_reader()
         self.on_sent()
+
+    def drop_received(self) -> None:
+        """Nobody will read what arrived."""
+        self._connection.share.incoming.remove(self.received.size)
+        self.received.clear()
+
+    def __del__(self) -> None:
+        if hasattr(self, "received"):  # bytes that arrived for a reader who gave up
+            self.drop_received()
 
     def _wake_reader(self) -> None:
         if self._changed is not None:

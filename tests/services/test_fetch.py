@@ -513,10 +513,10 @@ async def test_a_reader_that_never_reads_is_given_up_and_its_buffers_freed(
     await hold(store, dag)
     serving = ServeBlocks(network, store)
     serving.start()
-    free = serving._buffers.value
+    free = serving._turns.free
     stream = await world.network.open_stream(PeerId("one"), PROTOCOL)
     await send_frame(stream, encode_request(dag.root, list(dag.leaves)))
     await trio.testing.wait_all_tasks_blocked()
-    assert serving._buffers.value < free
+    assert serving._turns.free < free
     await trio.sleep(100)
-    assert serving._buffers.value == free
+    assert serving._turns.free == free

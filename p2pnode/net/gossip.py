@@ -25,7 +25,6 @@ from p2pnode.net.gossipsub.frames import FrameReader
 from p2pnode.net.gossipsub.mesh import HEARTBEAT_S, Mesh
 from p2pnode.net.gossipsub.signing import is_signed, sign
 from p2pnode.net.stream import Libp2pStream
-from p2pnode.ports import Stream
 
 log = logging.getLogger("p2pnode.net")
 
@@ -199,13 +198,14 @@ class Gossip:
 
     # what comes in
 
-    async def serve(self, stream: Stream) -> None:
+    async def serve(self, stream: Libp2pStream) -> None:
         """One neighbour's stream to us, until it ends. PeerError when it breaks the rules."""
         self._known(stream.peer)
         reader = FrameReader()
         while data := await stream.receive_some(READ_BYTES):
             for frame in reader.feed(data):
                 await self._on_frame(stream.peer, frame)
+            stream.hold(reader.size)
 
     async def _on_frame(self, peer: PeerId, frame: bytes) -> None:
         try:

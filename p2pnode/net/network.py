@@ -55,7 +55,7 @@ BROKEN_RULE_POINTS = 5
 MAX_SEEN_ON_LAN = 64
 """Dials in flight to peers that announce themselves on the LAN, where anybody may announce anything."""
 
-Handle = Callable[[Stream], Awaitable[None]]
+Handle = Callable[[Libp2pStream], Awaitable[None]] | Callable[[Stream], Awaitable[None]]
 
 
 class Libp2pNetwork:

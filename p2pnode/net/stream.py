@@ -19,6 +19,8 @@ LINGER_S = 10.0
 READ_BYTES = 64 << 10
 MESSAGE_BYTES = 64 << 10
 """What whoever reads a stream is taken to hold of an unfinished message at most. Longer ones (gossip's) are told by `hold`."""
+LARGE_BYTES = 4 << 20
+"""Counted of one write at most: services send blocks of 2 MiB; who sends more at once has it for other reasons than a slow peer."""
 
 
 class Libp2pStream:
@@ -35,7 +37,7 @@ class Libp2pStream:
         self._ended = False
         self._eof_sent = False
         self._closed = False
-        self._share = raw.muxed_stream.muxed_conn.share
+        self._share = raw.muxed_conn.share
         self._held = 0  # bytes that its reader took and may still hold
 
     @property
@@ -56,10 +58,23 @@ class Libp2pStream:
         """All of `data`, waiting for the reader as long as the caller's deadline allows. NetworkError if the stream broke."""
         if self._closed or self._eof_sent:
             raise NetworkError(f"the stream to {self._peer} is closed")
+        self.hold(0)  # who answers has done with what he read
+        outgoing, counted = self._share.outgoing, min(len(data), LARGE_BYTES)
+        outgoing.add(counted)
         try:
             await self.raw.write(self._after_proposal(data))
         except Exception as error:
             raise _broken(self._peer, error) from error
+        finally:
+            outgoing.remove(counted)
+
+    def hold(self, count: int) -> None:
+        """Its reader holds `count` bytes of what came, as far as is known. They count for the connection like unread ones."""
+        if count > self._held:
+            self._share.incoming.add(count - self._held)
+        elif count < self._held:
+            self._share.incoming.remove(self._held - count)
+        self._held = count
 
     def try_send(self, data: bytes) -> bool:
         """Send without waiting. False, and nothing is sent, while earlier bytes wait for the reader, or when the stream is over."""

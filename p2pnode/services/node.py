@@ -100,7 +100,7 @@ class Node:
             self.keeping,
             Copies(store, network, clock),
             clock,
-            self.transfers.is_running,
+            self.transfers.shown,
             quota_bytes=settings.quota_bytes,
             floor_bytes=settings.floor_bytes,
         )

@@ -27,6 +27,9 @@ ROOM_TIMEOUT_S = 60.0
 MAX_LOOKED_AT = 64
 """Contents for which others are asked in one go."""
 
+ENDED = ("done", "failed", "cancelled")
+"""States of transfers in which nobody needs the content any more."""
+
 PINNED, OWN, BUSY, LAST_COPY = (
     "pinned: kept by promise",
     "your own: it lies in your files",
@@ -82,15 +85,20 @@ class Space:
         keeping: Keeping,
         copies: Copies,
         clock: WallClock,
-        busy: Callable[[Cid], bool],
+        transfers: Callable[[], Sequence[Json]],
         *,
         quota_bytes: int,
         floor_bytes: int,
     ) -> None:
         self._store, self._keeping, self._copies = store, keeping, copies
-        self._clock, self._busy = clock, busy
+        self._clock, self._transfers = clock, transfers
         self._quota_bytes, self._floor_bytes = quota_bytes, floor_bytes
         self._making_room = trio.Lock()
+
+    def _busy(self) -> Callable[[Cid], bool]:
+        """Whether a transfer of that content is unfinished now."""
+        cids = {shown["cid"] for shown in self._transfers() if shown["state"] not in ENDED}
+        return lambda root: str(root) in cids
 
     async def show(self) -> Json:
         """The answer of `p2pnode storage`."""
@@ -101,7 +109,7 @@ class Space:
                 {one.root: [work for work in tx.works_with_root(one.root) if work.state in HERE] for one in stocks},
             )
         )
-        judged = judge(stocks, self._clock(), self._busy)
+        judged = judge(stocks, self._clock(), self._busy())
         free = await trio.to_thread.run_sync(self._store.free_bytes)
         now = self._clock()
         return {
@@ -125,7 +133,7 @@ class Space:
         stocks = await self._store.read(lambda tx: tx.stock())
         chosen: list[Judged] = []
         expected = looked_at = 0
-        for one in judge([s for s in stocks if s.root != root], self._clock(), self._busy, copies=False):
+        for one in judge([s for s in stocks if s.root != root], self._clock(), self._busy(), copies=False):
             if one.order is None or expected >= needed_bytes or looked_at >= MAX_LOOKED_AT:
                 break
             if one.stock.state == "complete":

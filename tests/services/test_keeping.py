@@ -50,7 +50,7 @@ class Keeper(Sharer):
             self.keeping,
             self.copies,
             self.clock,
-            self.transfers.is_running,
+            self.transfers.shown,
             quota_bytes=quota_bytes,
             floor_bytes=0,
         )

@@ -92,7 +92,7 @@ class Node:
         transfers = Transfers(store, node.network, search, node.clock, ignore, ignore)
         keeping = Keeping(store, node.network, transfers, ignore)
         copies = Copies(store, node.network, node.clock)
-        space = Space(store, keeping, copies, node.clock, transfers.is_running, quota_bytes=quota_bytes, floor_bytes=0)
+        space = Space(store, keeping, copies, node.clock, transfers.shown, quota_bytes=quota_bytes, floor_bytes=0)
         store.when_full(space.make_room)
         node.parts = {
             "publishings": Publishings(store, publish, node.clock, ignore),
@@ -149,9 +149,6 @@ async def fetching(node: Node, works: list[Json], folder: Path, rng: random.Rand
 
 async def evicting(node: Node, works: list[Json], folder: Path, rng: random.Random) -> None:
     """Room for two of three: what is not pinned goes when the next one comes; the first stays."""
-    for work in works[1:]:
-        say("may go", work["cid"])  # a kill may have come between having it and releasing it
-        await node.store.write(lambda tx, root=Cid.parse(work["cid"]): tx.unpin(root))
     await node.get(works[0]["work"])
     say("has", works[0]["cid"])
     for work in (works[1], works[2], works[1]):
@@ -160,6 +157,14 @@ async def evicting(node: Node, works: list[Json], folder: Path, rng: random.Rand
         say("may go", work["cid"])
         await node.keeping.unpin(work["work"])
         node.now += 86_400
+
+
+async def release(node: Node, works: list[Json]) -> None:
+    """A kill may have come between having a work and releasing it: then the next one would find no room."""
+    for work in works:
+        say("may go", work["cid"])
+        root = Cid.parse(work["cid"])
+        await node.store.write(lambda tx, root=root: tx.unpin(root))  # type: ignore[misc]
 
 
 async def importing(node: Node, works: list[Json], folder: Path, rng: random.Random) -> None:
@@ -278,6 +283,8 @@ async def run_child(folder: Path, journey: str, seed: int, points: Points, endle
         node = Node.on(store, hub, "subject", quota_of(journey))
         await node.network.connect(provider.network.addresses()[0])
         began, first = time.monotonic(), points.count
+        if journey == "evict":
+            await release(node, works[1:])
         await node.transfers.start(nursery)
         await node.publishings.start(nursery)
         say("ready")

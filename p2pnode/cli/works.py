@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
@@ -17,6 +18,7 @@ from p2pnode.limits import SEARCH_TIMEOUT_S
 SEARCH_GRACE_S = 30.0
 """Beyond the search's own end: for a daemon that is busy with its disk."""
 SKIPPED_SHOWN = 5
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def absolute(path: str, *, must_exist: bool = False) -> str:
@@ -55,6 +57,19 @@ def note_skipped(skipped: list[dict[str, Any]], count: int | None = None) -> Non
         note(f"left out: {more} more (--json tells of them)")
 
 
+def lens_options(function: F) -> F:
+    """The options of every command that lists works: through whose eyes."""
+    function = click.option("--all", "everything", is_flag=True, help="Show what you hid or blocked, too.")(function)
+    return click.option("--lens", metavar="CIRCLE|me", help="Only what this circle lists, as it describes it.")(
+        function
+    )
+
+
+def lens_params(lens: str | None, everything: bool) -> dict[str, Any]:
+    """The parameters they become."""
+    return ({"lens": lens} if lens else {}) | ({"all": True} if everything else {})
+
+
 @click.command(cls=Command)
 @click.argument("text", nargs=-1, required=True)
 @click.option("--local", is_flag=True, help="Only what is known here; asks nobody.")
@@ -62,15 +77,18 @@ def note_skipped(skipped: list[dict[str, Any]], count: int | None = None) -> Non
     "--timeout", "timeout_s", type=click.FloatRange(0, 120), default=SEARCH_TIMEOUT_S, show_default=True, metavar="SECONDS",
     help="How long to wait for others.",
 )  # fmt: skip
+@lens_options
 @click.pass_obj
-def search(call: Call, text: tuple[str, ...], local: bool, timeout_s: float) -> None:
+def search(
+    call: Call, text: tuple[str, ...], local: bool, timeout_s: float, lens: str | None, everything: bool
+) -> None:
     """Find works by words in title, creators, summary and tags: here, at peers, and among strangers.
 
     Those who are asked see the words. Hits are shown as they come; with --json each work once, when the search has ended.
     """
     if not " ".join(text).strip():
         raise UsageError("there is no word to search for", hint="what is here anyway: p2pnode list")
-    params = {"text": " ".join(text), "local": local, "timeout_s": timeout_s}
+    params = {"text": " ".join(text), "local": local, "timeout_s": timeout_s} | lens_params(lens, everything)
     shown: set[str] = set()
 
     def on_hit(name: str, hit: dict[str, Any]) -> None:
@@ -92,14 +110,19 @@ def search(call: Call, text: tuple[str, ...], local: bool, timeout_s: float) -> 
 
 
 @click.command("list", cls=Command)
+@lens_options
 @click.pass_obj
-def list_works(call: Call) -> None:
+def list_works(call: Call, lens: str | None, everything: bool) -> None:
     """List the works that are published or kept here."""
-    items = call.items("work.list")
+    items = call.items("work.list", lens_params(lens, everything))
     if call.json:
         print_json_lines(items)
     elif not items:
-        print("There are no works here yet. Publish one with: p2pnode publish PATH --title TITLE")
+        print(
+            "This circle lists none of the works here."
+            if lens
+            else "There are no works here yet. Publish one with: p2pnode publish PATH --title TITLE"
+        )
     else:
         print_hits(items)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from p2pnode.core.explain import to_json
 from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, NO_CIRCLE, QUESTION_PREFIX, WORK_PREFIX, WorkId, id_text
 from p2pnode.core.manifest import Manifest
 from p2pnode.core.record import Record
@@ -78,8 +79,8 @@ async def verdicts(store: Store, views: Views, works: Sequence[WorkId]) -> dict[
 
 
 def _verdict(view: CircleView, work: WorkId) -> Json:
-    verdict = view.work_verdict(work)
-    return {
+    verdict, edited = view.work_verdict(work), view.outlook(work).history.fields
+    told: Json = {
         "circle": id_text(CIRCLE_PREFIX, view.charter.circle),
         "name": view.charter.name,
         "verdict": verdict.verdict,
@@ -87,6 +88,7 @@ def _verdict(view: CircleView, work: WorkId) -> Json:
         "reject": verdict.reject,
         "proposal": id_text(QUESTION_PREFIX, verdict.question) if verdict.question else None,
     }
+    return told | {"fields": to_json(edited)} if edited else told
 
 
 def hit(work: Work, verdicts: list[Json], *, local: bool, providers: int | None = None) -> Json:

@@ -39,8 +39,10 @@ from p2pnode.services.keeping import Keeping
 from p2pnode.services.keeping_copies import Copies
 from p2pnode.services.keeping_space import Space
 from p2pnode.services.keeping_verify import Checking
+from p2pnode.services.lens import Lens
 from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
+from p2pnode.services.notices import Notices
 from p2pnode.services.outbox import Outbox
 from p2pnode.services.publish import Publish
 from p2pnode.services.publishing import Publishings
@@ -88,6 +90,8 @@ class Node:
         self.explain = Explain(store, self.views, me, self.sync)
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
         self.history = WorkHistory(store, self.views, me)
+        self.lens = Lens(store)
+        self.notices = Notices(store, self.views, me, clock, emit)
         self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
         self.publishings = Publishings(store, self.publish, clock, emit)
@@ -151,6 +155,8 @@ class Node:
         """Tell which verdicts flipped and why."""
         with suppress(NotFoundError):  # left meanwhile, or the charter is still on its way
             await self._tell_flips(change.circle, before)
+            if before is not None:
+                await self.notices.follow(change.circle, before)
 
     async def _title(self, work: WorkId) -> str:
         held = await self.store.read(lambda tx: tx.work(work))

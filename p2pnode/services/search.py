@@ -30,6 +30,7 @@ from p2pnode.limits import SEARCH_ANSWER_BYTES, SEARCH_HITS, SEARCH_PEERS, SEARC
 from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock, Work
 from p2pnode.services.catalogue import hit, put_manifest, verdicts, work_id
 from p2pnode.services.framing import receive_frame, send_frame
+from p2pnode.services.lens import is_blocked
 from p2pnode.services.rates import TokenBuckets
 from p2pnode.services.resolve import find_work, whole_work_id
 from p2pnode.services.views import Views
@@ -208,11 +209,13 @@ class Search:
 
 
 def _held(tx: Tx, question: Question) -> list[Work]:
-    """Public works that we hold: one hop only, what we merely heard of is not passed on."""
+    """Public works that we hold and did not block: one hop only, what we merely heard of is not passed on."""
     if question.work is not None:
         work = tx.work(question.work)
-        return [work] if work and work.state != "heard" and not work.private else []
-    return [work for work in tx.search(question.text, limit=question.limit, public_only=True) if work.state != "heard"]
+        found = [work] if work and not work.private else []
+    else:
+        found = tx.search(question.text, limit=question.limit, public_only=True)
+    return [work for work in found if work.state != "heard" and not is_blocked(tx, work.id)]
 
 
 def matches(question: Question, record: Record) -> bool:

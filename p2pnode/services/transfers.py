@@ -24,6 +24,7 @@ from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export
 from p2pnode.services.fetch import Fetching
 from p2pnode.services.ipfs import Ipfs
+from p2pnode.services.lens import refuse_blocked
 from p2pnode.services.outbox import PROVIDE, enqueue_work, root_key
 from p2pnode.services.running import OnProgress, Remembered, Running, key_of, limit_of
 from p2pnode.services.search import Search
@@ -193,6 +194,7 @@ class Transfers:
             works = await self._store.read(lambda tx: tx.works_with_root(root))
             return root, works[0] if works else None
         work = await self._search.find(text)
+        await self._store.read(lambda tx: refuse_blocked(tx, work.id))
         return work.root, work
 
     async def _held(self, root: Cid, work: Work | None) -> Content | None:

@@ -8,6 +8,7 @@ from p2pnode.limits import SEARCH_TIMEOUT_S
 from p2pnode.ports import Content, Emit, Json, Work
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.catalogue import details, hit, verdicts
+from p2pnode.services.lens import MARKS, Sight, see_all
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
@@ -21,17 +22,29 @@ async def search(node: Node, params: Params, emit: Emit) -> Json:
     """Search here, at peers and among strangers; hits are told as they come."""
     text, local = params.text("text", longest=256), params.flag("local")
     timeout_s = params.number("timeout_s", SEARCH_TIMEOUT_S, least=0.0, most=LONGEST_SEARCH_S)
+    see = await _sight(node, params)
+
+    def on_hit(found: Json) -> None:
+        if (seen := see(found)) is not None:
+            emit("work.hit", seen)
+
+    answer = await node.search.run(text, local=local, timeout_s=timeout_s, on_hit=on_hit)
+    return answer | {"items": see_all(answer["items"], see)}
+
+
+async def _sight(node: Node, params: Params) -> Sight:
+    lens, everything = params.optional_text("lens"), params.flag("all")
     params.end()
-    return await node.search.run(text, local=local, timeout_s=timeout_s, on_hit=lambda found: emit("work.hit", found))
+    return await node.lens.sight(lens, all=everything)
 
 
 async def list_works(node: Node, params: Params, emit: Emit) -> Json:
     """Works that were published or kept here, and those being fetched."""
-    params.end()
+    see = await _sight(node, params)
     works = await node.store.read(lambda tx: tx.works(limit=MAX_LISTED))
     said = await verdicts(node.store, node.views, [work.id for work in works])
     contents = await node.store.read(lambda tx: {work.root: tx.content(work.root) for work in works})
-    return {"items": [_listed(node, work, said[work.id], contents[work.root]) for work in works]}
+    return {"items": see_all((_listed(node, work, said[work.id], contents[work.root]) for work in works), see)}
 
 
 def _listed(node: Node, work: Work, verdicts: list[Json], content: Content | None) -> Json:
@@ -73,7 +86,31 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
     return answer
 
 
+async def mark(node: Node, params: Params, emit: Emit) -> Json:
+    """Hide, block or keep a work, for oneself."""
+    text, word = params.text("work"), params.choice("mark", (*MARKS, "none"))
+    params.end()
+    work = await node.search.find(text)
+    return await node.lens.mark(work.id, None if word == "none" else word)
+
+
+async def marks(node: Node, params: Params, emit: Emit) -> Json:
+    """What we marked."""
+    params.end()
+    return await node.lens.marked()
+
+
+async def notices(node: Node, params: Params, emit: Emit) -> Json:
+    """What concerns us; `clear` takes it away."""
+    clear = params.flag("clear")
+    params.end()
+    return await (node.notices.clear() if clear else node.notices.list())
+
+
 METHODS: dict[str, ApiMethod] = {
+    "work.mark": mark,
+    "work.marks": marks,
+    "notice.list": notices,
     "work.search": search,
     "work.list": list_works,
     "work.show": show,

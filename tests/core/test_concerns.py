@@ -1,0 +1,95 @@
+"""What concerns one member between two views of a circle."""
+
+from __future__ import annotations
+
+from p2pnode.core.concerns import Concern, concerns
+from p2pnode.core.ids import WorkId
+from p2pnode.core.verdict import CircleView
+from tests.core.circles import Circle, person, work_id
+
+WORK = work_id("a")
+ANN, BEN = person("ann").public, person("ben").public
+
+
+def after(circle: Circle, before: CircleView, me: bytes = ANN, mine: frozenset[WorkId] = frozenset()) -> list[Concern]:
+    return concerns(before, circle.view(), me, mine)  # type: ignore[arg-type]
+
+
+def kinds(found: list[Concern]) -> list[str]:
+    return [one.kind for one in found]
+
+
+def test_nothing_happened() -> None:
+    circle = Circle()
+    assert after(circle, circle.view()) == []
+
+
+def test_becoming_a_member_a_second_voucher_and_losing_them() -> None:
+    circle = Circle()
+    view = circle.view()
+    circle.vouch("founder", "ann")
+    assert kinds(after(circle, view)) == ["member", "vouched"]
+    circle.vouch("founder", "ben")
+    view = circle.view()
+    circle.vouch("ben", "ann")
+    assert after(circle, view) == [Concern("vouched", key=BEN)]
+    view = circle.view()
+    circle.vouch("ben", "ann", give=False)
+    assert after(circle, view) == [Concern("unvouched", key=BEN)]
+    view = circle.view()
+    circle.vouch("founder", "ann", give=False)
+    assert kinds(after(circle, view)) == ["not_member"]
+
+
+def test_an_expulsion_says_which_question_did_it() -> None:
+    circle = Circle()
+    circle.vouch("founder", "ann")
+    out = circle.propose("founder", "expel", ANN)
+    view = circle.view()
+    circle.cast("founder", out, "approve")
+    assert after(circle, view) == [Concern("expelled", question=out)]
+
+
+def test_other_rules_and_a_new_steward() -> None:
+    circle = Circle()
+    circle.vouch("founder", "ann")
+    new = circle.write_charter("founder", stewards=tuple(sorted((person("founder").public, ANN))))
+    asked = circle.propose("founder", "stewards", ANN, base=circle.id, patch={"charter": new.id})
+    view = circle.view()
+    circle.cast("founder", asked, "approve")
+    assert kinds(after(circle, view)) == ["steward", "rules"]
+
+
+def test_my_question_is_decided_and_undone_and_others_are_not_told() -> None:
+    circle = Circle()
+    circle.vouches("founder", ["ann", "ben"])
+    asked = circle.propose("ann")
+    view = circle.view()
+    circle.cast("founder", asked, "approve")
+    assert after(circle, view) == [Concern("decided", question=asked, work=WORK, what=("open", "adopted"))]
+    assert after(circle, view, BEN) == []
+    view = circle.view()
+    circle.cast("founder", asked, "reject")
+    assert kinds(after(circle, view)) == ["undone"]
+
+
+def test_a_verdict_concerns_who_holds_the_work() -> None:
+    circle = Circle()
+    circle.vouch("founder", "ann")
+    asked = circle.propose("founder")
+    view = circle.view()
+    circle.cast("founder", asked, "approve")
+    held = frozenset({WORK})
+    assert after(circle, view, mine=held) == [Concern("verdict", question=asked, work=WORK, what=("new", "listed"))]
+    assert after(circle, view) == []
+
+
+def test_a_new_question_calls_who_neither_asked_nor_answered() -> None:
+    circle = Circle()
+    circle.vouches("founder", ["ann", "ben"])
+    view = circle.view()
+    asked = circle.propose("ben")
+    assert after(circle, view) == [Concern("called", question=asked, work=WORK)]
+    assert after(circle, view, BEN) == []
+    circle.cast("ann", asked, "abstain")
+    assert after(circle, view) == []

@@ -14,7 +14,7 @@ DAY_S = 86_400
 
 
 async def joined(host: Person, guest: Person, circle: bytes) -> None:
-    invite = (await host.circles.invite(circle))["invite"]  # type: ignore[arg-type]
+    invite = (await host.circles.invites.make(circle))["invite"]  # type: ignore[arg-type]
     assert (await guest.circles.join(invite))["state"] == "joined"
 
 

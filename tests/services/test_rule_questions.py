@@ -31,7 +31,7 @@ async def adopt(person: Person, answer: Json) -> QuestionId:
 
 
 async def joined(host: Person, guest: Person, circle: CircleId) -> None:
-    assert (await guest.circles.join((await host.circles.invite(circle))["invite"]))["state"] == "joined"
+    assert (await guest.circles.join((await host.circles.invites.make(circle))["invite"]))["state"] == "joined"
 
 
 def watch_of(person: Person) -> Sealing:

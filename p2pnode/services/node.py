@@ -7,30 +7,23 @@ the outbox, unfinished transfers and joins) and turns changes of records into fr
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 import trio
 
 from p2pnode.config import Home, Settings
 from p2pnode.core.ids import (
     CIRCLE_PREFIX,
-    QUESTION_PREFIX,
-    WORK_PREFIX,
-    CircleId,
-    QuestionId,
-    WorkId,
     id_text,
 )
 from p2pnode.core.record import Record
 from p2pnode.core.understanding import is_understood
-from p2pnode.core.verdict import CircleView
-from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.explain import Explain
+from p2pnode.services.following import Following
 from p2pnode.services.gateway_door import GatewayDoor
 from p2pnode.services.gossip import Gossip
 from p2pnode.services.history import WorkHistory
@@ -91,7 +84,8 @@ class Node:
         self.circles = Circles(store, network, self.admission, self.views, me, clock, emit=emit)
         self.history = WorkHistory(store, self.views, me)
         self.lens = Lens(store)
-        self.notices = Notices(store, self.views, me, clock, emit)
+        self.notices = Notices(store, clock, emit)
+        self.following = Following(store, self.views, me, self.notices, emit)
         self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
         self.publishings = Publishings(store, self.publish, clock, emit)
@@ -149,48 +143,9 @@ class Node:
             self.emit("record.received", {"circle": id_text(CIRCLE_PREFIX, change.circle), "count": len(change.added)})
         for record in change.added:
             self.lookups.noticed(record)
-        nursery.start_soon(contained, self._follow, change, before)
-
-    async def _follow(self, change: Change, before: CircleView | None) -> None:
-        """Tell which verdicts flipped and why."""
-        with suppress(NotFoundError):  # left meanwhile, or the charter is still on its way
-            await self._tell_flips(change.circle, before)
-            if before is not None:
-                await self.notices.follow(change.circle, before)
-
-    async def _title(self, work: WorkId) -> str:
-        held = await self.store.read(lambda tx: tx.work(work))
-        return held.title if held else ""
-
-    async def _tell_flips(self, circle: CircleId, before: CircleView | None) -> None:
-        old = {} if before is None else await trio.to_thread.run_sync(_verdicts, before)
-        new = await self.views.ask(circle, _verdicts)
-        for work, (verdict, question) in new.items():
-            was = old.get(work, ("new", None))[0]
-            if before is not None and verdict != was:
-                self.emit(
-                    "verdict.changed",
-                    {
-                        "title": await self._title(work),
-                        "circle": id_text(CIRCLE_PREFIX, circle),
-                        "work": id_text(WORK_PREFIX, work),
-                        "proposal": None if question is None else id_text(QUESTION_PREFIX, question),
-                        "before": was,
-                        "after": verdict,
-                        "reason": f"the ballots now say {verdict.replace('_', ' ')}, it was {was.replace('_', ' ')}",
-                    },
-                )
+        nursery.start_soon(contained, self.following.follow, change.circle, before)
 
     async def _tell_of_peers(self) -> None:
         async with self.network.peer_events() as events:
             async for event in events:
                 self.emit("peer.connected" if event.connected else "peer.disconnected", {"peer_id": event.peer})
-
-
-def _verdicts(view: CircleView) -> dict[WorkId, tuple[str, QuestionId | None]]:
-    """Every work that was asked about, with its verdict and the question that decided it."""
-    found: dict[WorkId, tuple[str, QuestionId | None]] = {}
-    for work in view.works():
-        verdict = view.work_verdict(work)
-        found[work] = (verdict.verdict, verdict.question)
-    return found

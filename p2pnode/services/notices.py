@@ -1,28 +1,24 @@
 """What concerns this person, kept until it is read: decisions on what they asked, verdicts on works they hold, who vouches for them.
 
-Made from two views of a circle whenever its records change (`core.concerns`), at most MAX_NOTICES of them, the oldest go first. Nothing
-here leaves the node. Called by the node and the control socket.
+Made from two views of a circle whenever its records change (`services.following`), at most MAX_NOTICES of them, the oldest go first.
+Nothing here leaves the node. Read through the control socket.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
-from p2pnode.core.concerns import Concern, concerns
+from p2pnode.core.concerns import Concern
 from p2pnode.core.ids import (
     CIRCLE_PREFIX,
     KEY_PREFIX,
     QUESTION_PREFIX,
     WORK_PREFIX,
     CircleId,
-    PublicKey,
-    WorkId,
     id_text,
 )
-from p2pnode.core.verdict import CircleView
 from p2pnode.ports import Emit, Json, Store, Tx, WallClock
-from p2pnode.services.me import Me
-from p2pnode.services.views import Views
 
 MAX_NOTICES = 500
 """Kept at a time: months of an active circle; who never reads them loses the oldest."""
@@ -44,22 +40,13 @@ WORDS = {
 class Notices:
     """The notices of one node."""
 
-    def __init__(self, store: Store, views: Views, me: Me, clock: WallClock, emit: Emit) -> None:
-        self._store, self._views, self._me, self._clock, self._emit = store, views, me, clock, emit
+    def __init__(self, store: Store, clock: WallClock, emit: Emit) -> None:
+        self._store, self._clock, self._emit = store, clock, emit
 
-    async def follow(self, circle: CircleId, before: CircleView) -> None:
-        """A circle's records changed: note what concerns us. NotFoundError if we left it meanwhile."""
-
-        def read(tx: Tx) -> tuple[PublicKey, frozenset[WorkId]]:
-            return self._me.key(tx, circle).public, frozenset(work.id for work in tx.works())
-
-        me, mine = await self._store.read(read)
-        found = await self._views.ask(circle, lambda view: concerns(before, view, me, mine))
-        if not found:
-            return
-        name, now = (await self._views.of(circle)).charter.name, int(self._clock())
-        told = await self._store.write(lambda tx: _keep(tx, circle, name, found, now))
-        for notice in told:
+    async def keep(self, circle: CircleId, name: str, found: Sequence[Concern]) -> None:
+        """Note what concerns us in a circle of that name, and tell it."""
+        now = int(self._clock())
+        for notice in await self._store.write(lambda tx: _keep(tx, circle, name, found[-MAX_NOTICES:], now)):
             self._emit("notice.added", notice)
 
     async def list(self) -> Json:
@@ -79,10 +66,10 @@ class Notices:
         return {"cleared": await self._store.write(write)}
 
 
-def _keep(tx: Tx, circle: CircleId, name: str, found: list[Concern], now: int) -> list[Json]:
+def _keep(tx: Tx, circle: CircleId, name: str, found: Sequence[Concern], now: int) -> list[Json]:
     held = [key for key, _ in tx.meta_with_prefix(PREFIX)]
     number = int(held[-1].removeprefix(PREFIX)) + 1 if held else 0
-    told = [_told(tx, circle, name, concern, now) for concern in found[-MAX_NOTICES:]]
+    told = [_told(tx, circle, name, concern, now) for concern in found]
     for offset, notice in enumerate(told):
         tx.set_meta(f"{PREFIX}{number + offset:016d}", json.dumps(notice).encode())
     for key in held[: max(0, len(held) + len(told) - MAX_NOTICES)]:

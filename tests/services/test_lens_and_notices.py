@@ -9,6 +9,7 @@ from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Json
 from p2pnode.services import notices as notices_module
 from p2pnode.services.catalogue import hit, verdicts
+from p2pnode.services.following import Following
 from p2pnode.services.lens import Lens, refuse_blocked, see_all
 from p2pnode.services.notices import Notices
 from p2pnode.services.search import Question, _held
@@ -89,9 +90,12 @@ async def test_what_concerns_me_is_kept_told_bounded_and_cleared(monkeypatch: py
         circle = await anna.create()
         await ben.circles.join((await anna.circles.invites.make(circle))["invite"])
         told: list[Json] = []
-        notices = Notices(
-            ben.store, ben.views, ben.me, ben.clock, lambda name, data: told.append({"name": name} | data)
-        )
+
+        def emit(name: str, data: Json) -> None:
+            told.append({"name": name} | data)
+
+        notices = Notices(ben.store, ben.clock, emit)
+        following = Following(ben.store, ben.views, ben.me, notices, emit)
         work = await ben.publish("A book")
         question = await ben.circles.work_questions.list(circle, work)
         await ben.tell(anna, circle)
@@ -99,16 +103,18 @@ async def test_what_concerns_me_is_kept_told_bounded_and_cleared(monkeypatch: py
             before = await ben.views.of(circle)
             await anna.circles.cast(QuestionId(parse_id("p", question["proposal"])), choice)
             await anna.tell(ben, circle)
-            await notices.follow(circle, before)
+            await following.follow(circle, before)
         kept = (await notices.list())["items"]
         assert [one["kind"] for one in kept] == ["verdict", "undone", "verdict", "decided"] * 2
         assert kept[-1]["title"] == "A book" and kept[-1]["proposal"] == question["proposal"]
         assert "listed" in kept[2]["text"] and kept[0]["circle_name"] == "Readers"
-        assert [one["name"] for one in told] == ["notice.added"] * 8
+        assert [one["name"] for one in told] == ["verdict.changed", "notice.added", "notice.added"] * 4
+        await following.follow(circle, before)
+        assert len(told) == 12, "the same change is told once, however often its records came"
         monkeypatch.setattr(notices_module, "MAX_NOTICES", 3)
         before = await ben.views.of(circle)
         await anna.circles.cast(QuestionId(parse_id("p", question["proposal"])), "approve")
         await anna.tell(ben, circle)
-        await notices.follow(circle, before)
+        await following.follow(circle, before)
         assert [one["kind"] for one in (await notices.list())["items"]] == ["verdict", "decided", "verdict"]
         assert (await notices.clear())["cleared"] == 3 and (await notices.list())["items"] == []

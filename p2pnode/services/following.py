@@ -1,0 +1,93 @@
+"""What a circle says now against what was last told of it: verdicts that flipped, and what concerns this person.
+
+Records come in bursts; each burst is compared once with the view that was told last, whatever came in between, so nothing is told
+twice and nothing is left out. Called by the node when records of a circle have changed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import trio
+
+from p2pnode.core.concerns import Concern, concerns
+from p2pnode.core.ids import (
+    CIRCLE_PREFIX,
+    QUESTION_PREFIX,
+    WORK_PREFIX,
+    CircleId,
+    PublicKey,
+    QuestionId,
+    WorkId,
+    id_text,
+)
+from p2pnode.core.verdict import CircleView
+from p2pnode.errors import NotFoundError
+from p2pnode.ports import Emit, Store, Tx
+from p2pnode.services.me import Me
+from p2pnode.services.notices import Notices
+from p2pnode.services.views import Views
+
+Flip = tuple[WorkId, str, str, QuestionId | None]
+"""A work, its verdict before and after, and the question that decides it now."""
+
+
+class Following:
+    """One node's memory of what it told."""
+
+    def __init__(self, store: Store, views: Views, me: Me, notices: Notices, emit: Emit) -> None:
+        self._store, self._views, self._me = store, views, me
+        self._notices, self._emit = notices, emit
+        self._told: dict[CircleId, CircleView] = {}
+        self._locks: dict[CircleId, trio.Lock] = defaultdict(trio.Lock)
+
+    async def follow(self, circle: CircleId, before: CircleView | None) -> None:
+        """Records changed; `before` is the view of the time before, for the first time. Nothing is told of a circle we left meanwhile."""
+        async with self._locks[circle]:
+            try:
+                await self._follow(circle, self._told.get(circle, before))
+            except NotFoundError:
+                self._told.pop(circle, None)
+                self._locks.pop(circle, None)
+
+    async def _follow(self, circle: CircleId, before: CircleView | None) -> None:
+        def read(tx: Tx) -> tuple[PublicKey, frozenset[WorkId]]:
+            return self._me.key(tx, circle).public, frozenset(work.id for work in tx.works())
+
+        def compare(view: CircleView) -> tuple[CircleView, list[Flip], list[Concern]]:
+            if before is None or before is view:
+                return view, [], []
+            return view, _flips(before, view), concerns(before, view, me, mine)
+
+        me, mine = await self._store.read(read)
+        view, flips, found = await self._views.ask(circle, compare)
+        self._told[circle] = view
+        for flip in flips:
+            await self._tell(circle, flip)
+        if found:
+            await self._notices.keep(circle, view.charter.name, found)
+
+    async def _tell(self, circle: CircleId, flip: Flip) -> None:
+        work, was, now, question = flip
+        row = await self._store.read(lambda tx: tx.work(work))
+        self._emit(
+            "verdict.changed",
+            {
+                "title": row.title if row else "",
+                "circle": id_text(CIRCLE_PREFIX, circle),
+                "work": id_text(WORK_PREFIX, work),
+                "proposal": None if question is None else id_text(QUESTION_PREFIX, question),
+                "before": was,
+                "after": now,
+                "reason": f"the ballots now say {now.replace('_', ' ')}, it was {was.replace('_', ' ')}",
+            },
+        )
+
+
+def _flips(before: CircleView, after: CircleView) -> list[Flip]:
+    flips: list[Flip] = []
+    for work in after.works():
+        was, now = before.work_verdict(work), after.work_verdict(work)
+        if was.verdict != now.verdict:
+            flips.append((work, was.verdict, now.verdict, now.question))
+    return flips

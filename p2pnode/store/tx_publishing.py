@@ -11,11 +11,13 @@ from itertools import count
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.stamp import HashedFile, KnownFile, Stamp
+from p2pnode.errors import ChangedError
 from p2pnode.store.rows import path_column
 from p2pnode.store.tx_content import ContentRows
 
 _KNOWN = """SELECT f.id, f.size, f.mtime_ns, f.ctime_ns, f.inode, p.cid, p.length
-FROM files f LEFT JOIN places p ON p.file = f.id AND p.offset = 0 WHERE f.base = ? AND f.path = ? ORDER BY f.id DESC LIMIT 1"""
+FROM files f LEFT JOIN places p ON p.file = f.id AND p.offset = 0 WHERE f.base = ? AND f.path = ?
+AND NOT EXISTS (SELECT 1 FROM damage d WHERE d.file = f.id) ORDER BY f.id DESC LIMIT 1"""
 
 
 class PublishRows(ContentRows):
@@ -80,6 +82,10 @@ class PublishRows(ContentRows):
                 SELECT ?, path, size, mtime_ns, ctime_ns, inode FROM files WHERE id = ? RETURNING id""",
                 (content, file),
             ).fetchone()
+            if row is None:
+                raise ChangedError(
+                    "what was known of these files went while they were published", hint="publish them again"
+                )
             self._db.execute(
                 "INSERT INTO places SELECT cid, ?, offset, length FROM places WHERE file = ?", (row[0], file)
             )

@@ -34,7 +34,7 @@ from p2pnode.services.car_import import CarImport
 from p2pnode.services.export import read_skeleton
 from p2pnode.services.keeping import Keeping
 from p2pnode.services.keeping_copies import Copies
-from p2pnode.services.keeping_space import Space
+from p2pnode.services.keeping_space import ENDED, Space
 from p2pnode.services.keeping_verify import Checking
 from p2pnode.services.me import Me
 from p2pnode.services.publish import Description, Order, Publish
@@ -287,9 +287,11 @@ async def run_child(folder: Path, journey: str, seed: int, points: Points, endle
         node = Node.on(store, hub, "subject", quota_of(journey))
         await node.network.connect(provider.network.addresses()[0])
         began, first = time.monotonic(), points.count
-        if journey == "evict":
-            await release(node, works[1:])
         await node.transfers.start(nursery)
+        if journey == "evict":
+            while any(shown["state"] not in ENDED for shown in node.transfers.shown()):  # noqa: ASYNC110
+                await trio.sleep(0.01)  # what goes on since the last kill takes its room, too
+            await release(node, works[1:])
         await node.publishings.start(nursery)
         say("ready")
         await JOURNEYS[journey](node, works, folder, rng)

@@ -293,10 +293,10 @@ class Libp2pNetwork:
         return Contact(self._id, tuple(usable(self._own_addresses())))
 
     async def _open_gossip(self, peer: PeerId) -> Libp2pStream:
-        return await self._open(peer, gossip.PROTOCOL, (), GOSSIP_STREAM_S)
+        return await self._open(peer, gossip.PROTOCOL, (), GOSSIP_STREAM_S, look_up=False)
 
     async def _open_ipfs(self, protocol: str, contact: Contact) -> Stream:
-        return await self._open(contact.peer, protocol, contact.addresses, 5.0)
+        return await self._open(contact.peer, protocol, contact.addresses, 5.0, look_up=False)
 
     async def _leave_stranger(self, peer: PeerId) -> None:
         """A peer of IPFS's DHT that nobody uses; one of ours stays."""
@@ -305,15 +305,17 @@ class Libp2pNetwork:
             await self._contained(self.disconnect, peer)
 
     async def _open_kad(self, contact: Contact) -> Stream:
-        return await self._open(contact.peer, self._kad_protocol, contact.addresses, 5.0)
+        return await self._open(contact.peer, self._kad_protocol, contact.addresses, 5.0, look_up=False)
 
-    async def _open(self, peer: PeerId, protocol: str, hints: Sequence[str], timeout_s: float) -> Libp2pStream:
+    async def _open(
+        self, peer: PeerId, protocol: str, hints: Sequence[str], timeout_s: float, *, look_up: bool = True
+    ) -> Libp2pStream:
         to_id(peer)
         if peer == self._id:
             raise UsageError("a node opens no stream to itself")
         try:
             with trio.fail_after(timeout_s):
-                await self._reach.connect(peer, hints)
+                await self._reach.connect(peer, hints, look_up=look_up)
                 return await self._open_on_connection(peer, protocol)
         except trio.TooSlowError as error:
             raise NetworkError(f"{peer} does not answer within {timeout_s:g} s") from error

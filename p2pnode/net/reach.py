@@ -42,8 +42,11 @@ class Reach:
         self._dialling: dict[PeerId, trio.Event] = {}
         self._dialling_directly: dict[PeerId, trio.Lock] = {}
 
-    async def connect(self, peer: PeerId, hints: Sequence[str] = ()) -> None:
-        """Return when connected. NetworkError says why not; with `hints` it is about those addresses."""
+    async def connect(self, peer: PeerId, hints: Sequence[str] = (), *, look_up: bool = True) -> None:
+        """Return when connected. NetworkError says why not; with `hints` it is about those addresses.
+
+        Without `look_up` the DHT is not asked where the peer is: a lookup must not begin lookups, which would begin lookups.
+        """
         while peer in self._dialling:
             await self._dialling[peer].wait()
         if self._peers.is_connected(peer):
@@ -52,7 +55,7 @@ class Reach:
             raise NetworkError(f"{peer} is banned for a while")
         done = self._dialling[peer] = trio.Event()
         try:
-            await self._by_all_means(peer, usable(hints))
+            await self._by_all_means(peer, usable(hints), look_up)
         finally:
             del self._dialling[peer]
             done.set()
@@ -76,7 +79,7 @@ class Reach:
             if not lock.statistics().tasks_waiting:
                 self._dialling_directly.pop(peer, None)
 
-    async def _by_all_means(self, peer: PeerId, hints: list[str]) -> None:
+    async def _by_all_means(self, peer: PeerId, hints: list[str], look_up: bool) -> None:
         known = list(dict.fromkeys([*hints, *usable(await self._book.addresses(peer))]))
         failure: NetworkError | None = None
         if known:
@@ -84,7 +87,7 @@ class Reach:
                 return await self._dial(peer, known)
             except NetworkError as error:
                 failure = error
-        if not hints:  # somebody who names an address wants to hear about that one
+        if look_up and not hints:  # somebody who names an address wants to hear about that one
             told = [address for address in await self._ask_dht(peer) if address not in known]
             if told:
                 return await self._dial(peer, told)

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 import trio
 
+from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import BAN_POINTS
 from p2pnode.net.dht import MAX_FAILURES, wire_key
@@ -186,6 +187,28 @@ async def test_a_connected_peer_may_leave_a_request_unanswered_and_stays_in_the_
         for _ in range(MAX_FAILURES):
             await ask()
         assert other.peer_id not in asker.dht.table and not asker.dht._failures
+
+
+async def test_a_lookup_begins_no_lookups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peers that listen nowhere stand in tables, too: who hears of one without an address cannot ask it, and must not search for it."""
+    async with networks(1) as (hub,), NodeNet(81, listen=()).open() as one, NodeNet(82, listen=()).open() as other:
+        await link(one, hub)
+        await link(other, hub)
+        await until(lambda: len(hub.dht.table) == 2)
+        asked: list[str] = []
+        find = one.dht.find_addresses
+
+        async def find_and_tell(peer: PeerId) -> list[str]:
+            asked.append(peer)
+            return await find(peer)
+
+        monkeypatch.setattr(one._reach, "_find_addresses", find_and_tell)
+        await one.dht.walk()
+        assert await one.provide(key(1)) == 1
+        assert asked == []
+        with pytest.raises(NetworkError):  # who wants that very peer may search
+            await one.open_stream(other.peer_id, "/test/echo/1", timeout_s=3)
+        assert asked == [other.peer_id]
 
 
 async def test_networks_of_different_names_never_mix() -> None:

@@ -21,6 +21,7 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "tally": curation.tally,
     "cli": commands.cli,
     "memory": commands.memory,
+    "idle": commands.idle,
 }
 
 

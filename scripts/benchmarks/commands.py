@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from scripts.benchmarks.figures import Figure, median
+from scripts.benchmarks.figures import Figure, median, timed
+from tests.support.crowd import Crowd
 from tests.support.daemons import RealDaemon
 
 RUNS = 9
+IDLE_PEERS = 200
+SETTLE_S, IDLE_S = 20.0, 20.0
+"""Until the DHT has looked around and its streams have closed; and measured."""
 
 
 def cli(folder: Path) -> list[Figure]:
@@ -42,6 +48,40 @@ def memory(folder: Path) -> list[Figure]:
         return [Figure("memory of an idle daemon", resident(own), "MiB", resident(bare), "python -c 'import libp2p'")]
     finally:
         daemon.kill()
+
+
+def idle(folder: Path) -> list[Figure]:
+    """Resident memory, processor and end of a daemon to which IDLE_PEERS nodes in other processes are connected."""
+    daemon = RealDaemon(folder / "node").start()
+    crowds: list[Crowd] = []
+    try:
+        assert daemon.process is not None
+        status, stat = (Path(f"/proc/{daemon.process.pid}/{name}") for name in ("status", "stat"))
+        bare = resident(status.read_text())
+        crowds = [Crowd(IDLE_PEERS // 2, daemon.address, seed=seed, network="p2pnode") for seed in range(2)]
+        for crowd in crowds:
+            crowd.wait()
+        peers = len(daemon.lines("peers"))
+        time.sleep(SETTLE_S)
+        before = processor_s(stat.read_text())
+        time.sleep(IDLE_S)
+        busy = 100 * (processor_s(stat.read_text()) - before) / IDLE_S
+        full = resident(status.read_text())
+        ended = timed(daemon.stop)
+    finally:
+        for crowd in crowds:
+            crowd.end()
+        daemon.kill()
+    return [
+        Figure(f"memory with {peers} idle connections", full, "MiB", bare, "the same daemon alone"),
+        Figure(f"processor of {peers} idle connections", busy, "%"),
+        Figure(f"end of a daemon with {peers} peers", ended, "s"),
+    ]
+
+
+def processor_s(stat: str) -> float:
+    """User and system seconds of a process."""
+    return sum(map(int, stat.split()[13:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident(status: str) -> float:

@@ -11,6 +11,7 @@ from p2pnode.cli.commands import Command, Group
 from p2pnode.cli.output import moment, paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
 from p2pnode.cli.qr import print_qr
 from p2pnode.cli.questions import print_explanation, print_proposals
+from p2pnode.core.profiles import PROFILES
 from p2pnode.core.text import marked, safe
 
 CHOICES = ("approve", "reject", "abstain")
@@ -25,14 +26,22 @@ def circle() -> None:
 @circle.command()
 @click.argument("name")
 @click.option("--purpose", help="What the circle is for, in a sentence.")
+@click.option(
+    "--profile",
+    type=click.Choice(list(PROFILES)),
+    help="Rules to begin with: " + "; ".join(f"{name}: {one.title}" for name, one in PROFILES.items()) + ".",
+)
 @click.pass_obj
-def create(call: Call, name: str, purpose: str | None) -> None:
-    """Start a circle with yourself as its first steward."""
-    answer = call.ask("circle.create", {"name": name} | ({"purpose": purpose} if purpose else {}))
+def create(call: Call, name: str, purpose: str | None, profile: str | None) -> None:
+    """Start a circle with yourself as its first steward. Every rule can be changed later: p2pnode propose charter."""
+    given = {key: value for key, value in (("purpose", purpose), ("profile", profile)) if value}
+    answer = call.ask("circle.create", {"name": name} | given)
     if call.json:
         print_json(answer)
     else:
         print_pairs([("circle", answer.get("circle"))])
+        if profile:
+            print(PROFILES[profile].words)
         print("Invite somebody with: p2pnode circle invite " + short_id(answer.get("circle")))
 
 

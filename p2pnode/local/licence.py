@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -36,6 +37,26 @@ def check_licence(text: str) -> str:
             f"{expression!r} is not a licence expression", hint="combine licences with AND, OR and WITH, and brackets"
         ) from error
     return normal
+
+
+def is_allowed(expression: str, allowed: Collection[str]) -> bool:
+    """Whether a work under `expression` may be used under some of the `allowed` licences alone: of `A OR B` one suffices, of `A AND B` not.
+
+    An expression that cannot be read is not allowed. An exception (`WITH`) only gives more rights, so its licence decides.
+    """
+    try:
+        parsed = _licensing().parse(expression, validate=True, strict=True)
+    except Exception:  # as in check_licence: the library raises classes of two packages, and plain ones on odd input
+        return False
+    return parsed is not None and _holds(parsed, frozenset(allowed))
+
+
+def _holds(part: Any, allowed: frozenset[str]) -> bool:
+    operator = getattr(part, "operator", "").strip()
+    if operator in ("AND", "OR"):
+        each = (_holds(argument, allowed) for argument in part.args)
+        return all(each) if operator == "AND" else any(each)
+    return str(getattr(part, "license_symbol", part).key) in allowed
 
 
 @lru_cache(maxsize=1)

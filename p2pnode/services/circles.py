@@ -16,6 +16,7 @@ import trio
 from p2pnode.core.charter import MAX_NAME_CHARACTERS, genesis
 from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text
 from p2pnode.core.keys import SEED_BYTES
+from p2pnode.core.profiles import PROFILES, Profile
 from p2pnode.core.ranking import wilson
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
@@ -85,8 +86,11 @@ class Circles:
         nursery.start_soon(for_ever, self.joins.run)
         nursery.start_soon(for_ever, self.vouches.renew_forever)
 
-    async def create(self, name: str, purpose: str = "") -> Json:
-        """Found a circle, of which we are the only steward. The answer of `circle create`."""
+    async def create(self, name: str, purpose: str = "", *, profile: str | None = None) -> Json:
+        """Found a circle, of which we are the only steward; `profile` names ready-made rules. The answer of `circle create`."""
+        if profile is not None and profile not in PROFILES:
+            raise UsageError(f"{profile!r} is no profile", hint=f"one of: {', '.join(PROFILES)}")
+        rules = PROFILES[profile] if profile else Profile("", "")
         name, now = name.strip(), self._clock()
         if not 0 < len(name) <= MAX_NAME_CHARACTERS:
             raise UsageError(f"a circle's name has 1 to {MAX_NAME_CHARACTERS} characters")
@@ -96,7 +100,16 @@ class Circles:
             _refuse_second_name(tx, name)
             key = self._me.key_for_salt(salt)
             seq, created = tx.next_seq(key.public, now)
-            record = genesis(key, name=name, purpose=purpose.strip(), salt=salt, seq=seq, created=created)
+            record = genesis(
+                key,
+                name=name,
+                purpose=purpose.strip(),
+                salt=salt,
+                seq=seq,
+                created=created,
+                vouch_days=rules.vouch_days,
+                licences=rules.licences,
+            )
             circle = CircleId(record.id)
             tx.add_circle(circle, salt, now)
             self._admission.admit_own(tx, record, now)

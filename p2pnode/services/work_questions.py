@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from p2pnode.core.charter import Charter
 from p2pnode.core.edits import History, is_applicable, overlay, patch_back
 from p2pnode.core.ids import CIRCLE_PREFIX, WORK_PREFIX, CircleId, QuestionId, RecordId, WorkId, id_text
 from p2pnode.core.proposals import APPEAL, COMPLAINTS, EDIT, FLAG, LIST, TAKEDOWN
@@ -16,6 +17,7 @@ from p2pnode.core.record import Value
 from p2pnode.core.verdict import CircleView
 from p2pnode.core.work_verdict import Outlook
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
+from p2pnode.local.licence import is_allowed
 from p2pnode.ports import Json, Store, Tx, Work
 from p2pnode.services.proposing import Proposing
 from p2pnode.services.views import Views
@@ -39,6 +41,7 @@ class WorkQuestions:
     async def list(self, circle: CircleId, work: WorkId, reason: str = "") -> Json:
         """Ask the circle to list the revision of a work that we hold. RefusedError for a private work or one that is listed."""
         row = await self._store.read(lambda tx: _public_work(tx, work))
+        refuse_licence((await self._views.of(circle)).charter, row.licence)
         settled = "this revision of the work is listed there already"
         return await self._proposing.open(circle, LIST, work, row.manifest.id, {}, reason, settled=settled)
 
@@ -119,6 +122,16 @@ class WorkQuestions:
             return _end_of_chain(outlook, class_, complaint) or listed or bytes(row.manifest.id)
 
         return await self._views.ask(circle, find)
+
+
+def refuse_licence(charter: Charter, licence: str) -> None:
+    """RefusedError if the circle takes only works under some licences, and this one is not among them."""
+    if not charter.licences or is_allowed(licence, charter.licences):
+        return
+    raise RefusedError(
+        f"{charter.name!r} takes works under certain licences only, and this one is under {licence or 'none that is named'}",
+        hint=f"they are: {', '.join(charter.licences)}",
+    )
 
 
 _EMPTY: Mapping[str, Value] = {"creators": (), "tags": (), "identifiers": (), "sources": ()}

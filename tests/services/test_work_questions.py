@@ -124,3 +124,12 @@ async def test_changes_are_read_like_a_description_and_null_takes_a_field_away()
     ):
         with pytest.raises(UsageError):
             read_changes(wrong)
+
+
+async def test_a_circle_for_free_licences_lists_nothing_else() -> None:
+    async with people("anna") as (anna,):
+        circle = CircleId(parse_id("c", (await anna.circles.create("Library", profile="library"))["circle"]))
+        with pytest.raises(RefusedError, match="certain licences only"):
+            await anna.circles.work_questions.list(circle, await anna.publish("A book"))
+        with pytest.raises(UsageError, match="no profile"):
+            await anna.circles.create("Other", profile="guild")

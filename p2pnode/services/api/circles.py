@@ -20,9 +20,9 @@ REASON_CHARACTERS = 1000
 
 async def create(node: Node, params: Params, emit: Emit) -> Json:
     """Found a circle."""
-    name, purpose = params.text("name"), params.text("purpose", "")
+    name, purpose, profile = params.text("name"), params.text("purpose", ""), params.optional_text("profile")
     params.end()
-    answer = await node.circles.create(name, purpose)
+    answer = await node.circles.create(name, purpose, profile=profile)
     node.emit("circle.joined", answer)
     return answer
 

@@ -25,6 +25,7 @@ from p2pnode.config import VARIABLE_PREFIX, Home, Settings
 from p2pnode.control.server import SUBSCRIBE
 from p2pnode.core import (
     admission,
+    bundle,
     car,
     charter,
     cid,
@@ -54,6 +55,7 @@ from p2pnode.core.verdict import CircleView
 from p2pnode.errors import ERRORS, EXIT_INTERRUPTED, EXIT_OK, P2pnodeError
 from p2pnode.limits import GIB, KIB, MIB
 from p2pnode.local import car_file
+from p2pnode.services import bundle_import, bundle_merge
 from p2pnode.services.api import TABLE
 from p2pnode.tui.actions import ACTIONS, page
 from tests.core.circles import DAY
@@ -325,6 +327,10 @@ NUMBERS = [
     ("protocol-content.md", f"| {skeleton.MAX_CONTENT_BYTES // GIB // 1024} TiB, and the quota |"),
     ("protocol-content.md", f"| {car.MAX_ROOTS}; {car.MAX_HEADER_BYTES // KIB} KiB |"),
     ("protocol-content.md", f"| {spelled(car_file.MAX_SECTIONS)} |"),
+    ("protocol-content.md", f"| {bundle.MAX_BLOCK_BYTES // MIB} MiB; {bundle.PAGE_BYTES // KIB} KiB |"),
+    ("protocol-content.md", f"| {spelled(bundle.MAX_PAGES)}; {bundle.MAX_CIRCLES} |"),
+    ("protocol-content.md", f"| {bundle_merge.MAX_CONTROL_BYTES // MIB} MiB |"),
+    ("protocol-content.md", f"| {spelled(bundle_import.MAX_MANIFESTS)} |"),
     ("protocol-network.md", f"at most {gossip_frame.MAX_FRAME_BYTES // KIB} KiB; a byte of version"),
     ("protocol-network.md", f"1-{gossip_frame.MAX_RECORDS} signed records"),
     ("protocol-network.md", f"At most {sync_messages.MAX_FRAME_BYTES // KIB} KiB. First byte"),

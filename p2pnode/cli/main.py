@@ -14,6 +14,7 @@ import click
 
 from p2pnode import __version__
 from p2pnode.cli.bans import peers
+from p2pnode.cli.bundle import bundle
 from p2pnode.cli.car import car
 from p2pnode.cli.circles import circle, explain, proposals, review, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
@@ -39,7 +40,7 @@ CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, stop, peers),
-    *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, gateway),
+    *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, bundle, gateway),
     *(unpublish, pin, unpin, remove, storage, verify),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history, notices, mark, marks),
     *(identity, show_help),

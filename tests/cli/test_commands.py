@@ -109,7 +109,7 @@ LISTS = [
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
 ]
 WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase"}
-ELSEWHERE = {"cat", "open", "publish", "search", "stop", "car export", "car import", "gateway"}
+ELSEWHERE = {"cat", "open", "publish", "search", "stop", "bundle export", "bundle import", "car export", "car import", "gateway"}
 
 
 def name_of(value: object) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from p2pnode.ports import Emit
 from p2pnode.services.api import (
     bans,
+    bundle,
     car,
     circles,
     gateway,
@@ -36,6 +37,7 @@ TABLE = (
     | reading.METHODS
     | questions.METHODS
     | car.METHODS
+    | bundle.METHODS
     | gateway.METHODS
     | keeping.METHODS
     | publishing.METHODS

@@ -1,4 +1,4 @@
-"""`scripts/bench [ROW...]`: runs the rows and prints one line for each figure."""
+"""`scripts/bench [--long] [ROW...]`: runs the rows and prints one line for each figure. Without names: all but the long ones."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import commands, content, curation, network, transport
+from scripts.benchmarks import commands, content, curation, moving, network, real, transport
 from scripts.benchmarks.figures import Figure
 
 ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "publish": content.publish,
-    "fetch": content.fetch,
+    "publish-small": content.publish_small,
+    "fetch": moving.fetch,
+    "fetch-small": moving.fetch_small,
+    "providers": moving.providers,
     "stream": transport.stream,
     "trip": transport.trip,
     "gossip": network.gossip,
@@ -24,16 +27,21 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "idle": commands.idle,
 }
 
+LONG: dict[str, Callable[[Path], list[Figure]]] = {"moving-memory": moving.moving_memory, "real": real.real}
+"""Rows that take many minutes or many gigabytes of disk: by name, or with --long."""
+
 
 def main() -> int:
-    wanted = sys.argv[1:] or list(ROWS)
-    unknown = [name for name in wanted if name not in ROWS]
+    names = [name for name in sys.argv[1:] if name != "--long"]
+    every = ROWS | LONG
+    wanted = names or list(every if "--long" in sys.argv else ROWS)
+    unknown = [name for name in wanted if name not in every]
     if unknown:
-        print(f"no row {unknown[0]!r}; rows are: {', '.join(ROWS)}", file=sys.stderr)
+        print(f"no row {unknown[0]!r}; rows are: {', '.join(every)}", file=sys.stderr)
         return 2
     for name in wanted:
         with tempfile.TemporaryDirectory(prefix="p2pnode-bench-") as folder:
-            for figure in ROWS[name](Path(folder)):
+            for figure in every[name](Path(folder)):
                 print(figure.line(), flush=True)
     return 0
 

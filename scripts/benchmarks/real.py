@@ -1,8 +1,8 @@
 """Real inputs: a Linux source tree, a hundred thousand tiny files, fifty thousand entries in one folder, one file of 20 GiB.
 
 Each is published, revised after one byte changed, and (but for the last) fetched by a second daemon and compared. Told are files a
-second against a plain loop that reads and hashes the same tree, and the most memory of both daemons. The Linux tree is that of Debian's package
-`linux-source`, where it is installed.
+second against a plain loop that reads and hashes the same tree, and the most memory of both daemons. The Linux tree is that of
+Debian's package `linux-source`, where it is installed.
 """
 
 from __future__ import annotations

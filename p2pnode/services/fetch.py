@@ -7,19 +7,23 @@ off goes on where it was: what is missing is a set difference. Called by the tra
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import trio
 
 from p2pnode.core.cid import Cid
+from p2pnode.core.have_messages import MAX_LEAVES
 from p2pnode.core.ids import PeerId
 from p2pnode.core.layout import Skeleton
 from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk
 from p2pnode.errors import DecodeError, NotFoundError, P2pnodeError
+from p2pnode.limits import MIB
 from p2pnode.ports import Content, Incoming, Network, Store
 from p2pnode.services.awaited import Awaited, Bell
 from p2pnode.services.bitswap import Bitswap
+from p2pnode.services.rarity import OwnMap
 from p2pnode.services.selection import Selection, both, chosen_files
 from p2pnode.services.swarm import FindMore, Swarm
 from p2pnode.services.transfer import Transfer
@@ -28,6 +32,8 @@ from p2pnode.services.wanted_files import wanted_file
 
 CHECKPOINT_TIMEOUT_S = 20.0
 """Seconds to bring to the disk what was verified when a fetch is cancelled."""
+MIN_MAPPED_BYTES = 4 * MIB
+"""Bytes of a content from which on incomplete nodes tell each other what they have; a smaller one is here before that."""
 COPY_BATCH = 64
 """Leaves that other works hold, copied at a time."""
 
@@ -67,6 +73,9 @@ class Fetching:
         self._readers = 0
         self._changed = Bell()
         self._error: P2pnodeError | None = None
+        self._map: OwnMap | None = None
+        self._unmapped: list[Cid] = []
+        self.ended = trio.Event()
 
     async def run(self, providers: Sequence[PeerId]) -> None:
         """Until what was chosen is complete and on the disk, and nobody reads any more.
@@ -102,6 +111,29 @@ class Fetching:
         self._only = both(self._only, only)
         self._unchosen = True
         self._changed.ring()
+
+    # ------------------------------------------------------------ for others who fetch the same
+
+    def heard_of(self, peers: Sequence[PeerId]) -> None:
+        """These peers may have something of it."""
+        self._swarm.heard_of(peers)
+
+    async def maps(self) -> tuple[bytes, bytes] | None:
+        """What can be served, and what will be soon, as maps of the leaves; None where there are none (yet)."""
+        if self._incoming is None or self._skeleton is None or self.ended.is_set():
+            return None
+        if self._map is None:
+            leaves = leaves_of(self._skeleton)
+            if not leaves:
+                return None
+            await self._incoming.checkpoint()
+            chosen = {cid for at in self._incoming.chosen for cid, _, _ in self._skeleton.files[at].leaves}
+            self._map = OwnMap(leaves, (cid for cid in chosen if not self._incoming.lacks(cid)))
+        if self._unmapped:
+            fresh, self._unmapped = self._unmapped, []
+            await self._incoming.checkpoint()  # what is told can be asked for
+            self._map.add(fresh)
+        return self._map.maps(self._swarm.asked())
 
     # ------------------------------------------------------------ for those who read
 
@@ -175,6 +207,7 @@ class Fetching:
             self._root, self._name, skeleton.blocks.items(), files, folders=folders, chosen=sorted(self._goal)
         )
         self._skeleton = skeleton
+        self._swarm.lay_out(leaves_of(skeleton))
         self._changed.ring()
         try:
             await self._fill(self._incoming, skeleton, early)
@@ -230,7 +263,13 @@ class Fetching:
         self._goal_left = set(missing)
         self._lengths.update(missing)
         await self._take_what_is_here(missing)
-        self._swarm.wanted((cid, length) for cid, length in missing.items() if cid in self._lengths)
+        wanted = [(cid, length) for cid, length in missing.items() if cid in self._lengths]
+        if wanted and leaves_of(
+            skeleton
+        ):  # those who begin at one moment begin at different places, and soon serve each other
+            start = random.randrange(len(wanted))
+            wanted = wanted[start:] + wanted[:start]
+        self._swarm.wanted(wanted)
 
     async def _finish(self, incoming: Incoming, skeleton: Skeleton) -> Content:
         everything = len(skeleton.files)
@@ -267,6 +306,8 @@ class Fetching:
         if self._lengths.pop(cid, None) is None:
             return
         self._goal_left.discard(cid)
+        if self._map is not None:
+            self._unmapped.append(cid)
         self._transfer.arrived(length)
         for awaited in self._awaited.pop(cid, ()):
             awaited.arrive(block)
@@ -280,7 +321,17 @@ class Fetching:
             for awaited in waiting:
                 awaited.fail(self._error)
         self._awaited.clear()
+        self.ended.set()
         self._changed.ring()
+
+
+def leaves_of(skeleton: Skeleton) -> list[Cid]:
+    """Distinct leaves in file order, as maps number them. Empty where maps are not worth it, or would be too long."""
+    count = sum(len(file.leaves) for file in skeleton.files)
+    if skeleton.size < MIN_MAPPED_BYTES or count > 4 * MAX_LEAVES:
+        return []
+    leaves = list(dict.fromkeys(cid for file in skeleton.files for cid, _, _ in file.leaves))
+    return leaves if len(leaves) <= MAX_LEAVES else []
 
 
 async def fetch(

@@ -26,6 +26,7 @@ from p2pnode.services.explain import Explain
 from p2pnode.services.following import Following
 from p2pnode.services.gateway_door import GatewayDoor
 from p2pnode.services.gossip import Gossip
+from p2pnode.services.having import Having
 from p2pnode.services.history import WorkHistory
 from p2pnode.services.ipfs import Ipfs
 from p2pnode.services.keeping import Keeping
@@ -92,6 +93,7 @@ class Node:
         self.watching = Watching(store, self.publishings, clock, emit)
         self.transfers = Transfers(store, network, self.search, clock, emit, self._wake_told, ipfs=self.ipfs)
         self.reading = Reading(store, self.transfers)
+        self.having = Having(network, store, self.transfers.fetching)
         self.keeping = Keeping(store, network, self.transfers, emit)
         self.space = Space(
             store,
@@ -109,6 +111,7 @@ class Node:
         self.admission.watch(lambda change: self._changed(change, nursery))
         self.search.start()
         self.blocks.start()
+        self.having.start()
         self.checking.start()
         self.store.when_full(self.space.make_room)
         await self.ipfs.start(nursery)

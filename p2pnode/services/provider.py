@@ -20,7 +20,7 @@ from p2pnode.limits import KIB, MIB
 from p2pnode.ports import Stream
 from p2pnode.services.awaited import Bell as Bell
 from p2pnode.services.framing import send_frame
-from p2pnode.services.wants import Wants
+from p2pnode.services.wants import Rank, Wants
 
 MIN_WINDOW_BYTES, MAX_WINDOW_BYTES = 2 * MIB, 16 * MIB
 """Bytes asked ahead: two leaves keep a slow provider busy, sixteen cover 250 MB/s at a distance of 60 ms."""
@@ -34,6 +34,8 @@ MIN_RATE_BYTES_S = 8 * KIB
 """A block that comes slower than this as a whole is a stall, however steadily it drips."""
 BUSY_PAUSE_S = 1.0
 """Seconds before a provider that said `busy` is asked again."""
+RESTRAINT_S = 2.0
+"""Seconds without anything to ask for, because incomplete nodes have all the rest, after which that is thought over."""
 RETRY_MISSING_S = 30.0
 """Seconds after which an idle provider is asked again for what it lacked: it may be fetching too."""
 HASH_IN_THREAD_BYTES = 256 * KIB
@@ -63,6 +65,12 @@ class Provider:
     def __init__(self, peer: PeerId) -> None:
         self.peer = peer
         self.lacks: set[Cid] = set()
+        self.rank: Rank | None = None
+        """How blocks are chosen for this provider, where incomplete nodes serve each other; None: in their order."""
+        self.generous_until = 0.0
+        """Until then it is asked for what others have, too."""
+        self.on_idle: Callable[[], None] = lambda: None
+        """Called when there was nothing to ask it for a while, because others have all the rest."""
         self.failures = 0
         self._answer_s: float | None = None
         self._rate = 0.0
@@ -74,6 +82,11 @@ class Provider:
         if self._answer_s is None:
             return FIRST_PATIENCE_S
         return min(max(8 * self._answer_s, MIN_PATIENCE_S), MAX_PATIENCE_S)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second that came when it was last asked."""
+        return self._rate
 
     @property
     def window_bytes(self) -> int:
@@ -142,7 +155,9 @@ class Asking:
         window = self._provider.window_bytes
         if self._busy or self._ahead_bytes > window // 2 or len(self._outstanding) > MAX_CIDS:
             return
-        cids = self._wants.take(self._provider, self._provider.lacks, window - self._ahead_bytes, MAX_CIDS)
+        cids = self._wants.take(
+            self._provider, self._provider.lacks, window - self._ahead_bytes, MAX_CIDS, self._provider.rank
+        )
         if cids:
             for cid in cids:
                 self._outstanding.append((cid, self._wants.expected_bytes(cid)))
@@ -155,6 +170,12 @@ class Asking:
         if self._busy:
             await trio.sleep(BUSY_PAUSE_S)
             self._busy = False
+            return
+        if self._provider.rank is not None:
+            with trio.move_on_after(RESTRAINT_S) as waited:
+                await self._bell.wait()
+            if waited.cancelled_caught:
+                self._provider.on_idle()
             return
         with trio.move_on_after(RETRY_MISSING_S) as waited:
             await self._bell.wait()

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 
 import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.fetch_messages import PROTOCOL
+from p2pnode.core.have_messages import Extent, Holding
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, P2pnodeError, PeerError
 from p2pnode.ports import Network
 from p2pnode.services.awaited import Bell
 from p2pnode.services.bitswap import Bitswap
 from p2pnode.services.bitswap_ask import BitswapAsking
+from p2pnode.services.hearing import hear
 from p2pnode.services.provider import Asking, Block, LiedError, Provider, ReplacedError
+from p2pnode.services.rarity import Rarity
 from p2pnode.services.transfer import Transfer
 from p2pnode.services.wants import Wants
 
@@ -42,6 +46,8 @@ OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 1.0
 READY_BATCHES = 4
 """Batches of verified blocks that wait to be written, of all providers together: a slow disk slows the asking."""
+GENEROUS_S = 5.0
+"""Seconds for which a provider of the whole is asked for what incomplete nodes have, too."""
 LIE_POINTS, MISBEHAVIOUR_POINTS = 50, 25
 """Penalties: a second lie bans; malformed answers need four."""
 
@@ -63,6 +69,9 @@ class Swarm:
         self._network, self._root, self._transfer, self._find_more = network, root, transfer, find_more
         self._bitswap = bitswap
         self._wants = Wants()
+        self._rarity: Rarity | None = None
+        self._laid_out = trio.Event()
+        self._nursery: trio.Nursery | None = None
         self._bell = Bell()
         self._lonely = Bell()
         self._ready, self.blocks = trio.open_memory_channel[list[Block]](READY_BATCHES)
@@ -82,9 +91,25 @@ class Swarm:
         """Nobody wants it any more. False if it was asked for already, and comes all the same."""
         return self._wants.drop(cid)
 
+    def asked(self) -> Iterable[Cid]:
+        """Blocks that somebody was asked for."""
+        return self._wants.asked()
+
+    def heard_of(self, peers: Iterable[PeerId]) -> None:
+        """These may have something of it."""
+        if self._nursery is not None:
+            self._add(self._nursery, peers)
+
+    def lay_out(self, leaves: Sequence[Cid]) -> None:
+        """The content's leaves as maps number them: from now on providers say what they have, and the rarest comes first."""
+        if leaves:
+            self._rarity = Rarity(leaves)
+            self._laid_out.set()
+
     async def run(self, providers: Iterable[PeerId]) -> None:
         """Until cancelled."""
         async with trio.open_nursery() as nursery:
+            self._nursery = nursery
             self._add(nursery, providers)
             nursery.start_soon(self._keep_finding, nursery, list(providers))
 
@@ -115,6 +140,55 @@ class Swarm:
 
     async def _try(self, nursery: trio.Nursery, provider: Provider) -> None:
         """One provider until it lies or fails too often. Then its place is free for the next."""
+        watching = trio.CancelScope()
+        nursery.start_soon(self._watch, provider, watching)
+        try:
+            await self._keep_asking(provider)
+        finally:
+            watching.cancel()
+        del self._known[provider.peer]
+        self._tried -= 1
+        self._add(nursery, ())
+
+    async def _watch(self, provider: Provider, scope: trio.CancelScope) -> None:
+        """Hear what it has, as long as it is asked."""
+        with scope:
+            try:
+                await self._laid_out.wait()
+                await hear(self._network, self._root, provider.peer, self._told)
+            except PeerError as error:
+                self._network.penalise(provider.peer, MISBEHAVIOUR_POINTS, error.message)
+        if self._rarity is not None:
+            self._rarity.told(provider.peer, None)
+
+    def _told(self, peer: PeerId, holding: Holding) -> None:
+        if self._rarity is None or peer not in self._known:
+            return
+        self._rarity.told(peer, holding)
+        for provider in self._known.values():
+            provider.rank = partial(self._rank, provider) if self._rarity else None
+            provider.on_idle = partial(self._grew_idle, provider)
+        self._known[peer].lacks.clear()
+        self.heard_of(holding.peers)
+        self._bell.ring()
+
+    def _rank(self, provider: Provider, cid: Cid) -> int | None:
+        """The rarest first; and what incomplete nodes can give each other is not asked of those who have the whole."""
+        assert self._rarity is not None
+        holders = self._rarity.holders(cid)
+        if self._rarity.extent(provider.peer) is Extent.SOME:
+            return holders if self._rarity.has(provider.peer, cid) else None
+        if holders and trio.current_time() > provider.generous_until:
+            return None
+        return holders
+
+    def _grew_idle(self, provider: Provider) -> None:
+        """Incomplete nodes have all the rest; when they are slower than this one is alone, it is asked for that too, for a while."""
+        provider.lacks.clear()
+        if self._transfer.rate() <= provider.rate:
+            provider.generous_until = trio.current_time() + GENEROUS_S
+
+    async def _keep_asking(self, provider: Provider) -> None:
         while provider.failures < MAX_FAILURES and provider.peer not in self._liars:
             try:
                 await self._ask(provider)
@@ -133,9 +207,6 @@ class Swarm:
                 self._problem(provider, error.message)
             if provider.peer not in self._liars:
                 await trio.sleep(min(2.0 ** (provider.failures - 1), LONGEST_PAUSE_S))
-        del self._known[provider.peer]
-        self._tried -= 1
-        self._add(nursery, ())
 
     async def _ask(self, provider: Provider) -> None:
         asking = await self._open_asking(provider)

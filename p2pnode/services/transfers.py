@@ -97,6 +97,11 @@ class Transfers:
         """Whether that content is being fetched now."""
         return root in self._running
 
+    def fetching(self, root: Cid) -> Fetching | None:
+        """The fetch of that content, if it runs now."""
+        running = self._running.get(root)
+        return None if running is None or running.paused else running.fetching
+
     def shown(self) -> list[Json]:
         """All that are unfinished, then the finished ones, newest first."""
         running = [running.transfer.json() for running in self._running.values()]

@@ -80,6 +80,8 @@ class Publishing:
             "revises": None if order.revises is None else id_text(WORK_PREFIX, order.revises),
             "circle": None if order.circle is None else id_text(CIRCLE_PREFIX, order.circle),
         }
+        if self.answer is not None:
+            told |= {name: self.answer[name] for name in ("work", "known_bytes") if name in self.answer}
         return told | {name: value for name, value in self.progress.items() if name != "path"}
 
 

@@ -384,6 +384,7 @@ READ_NUMBERS = [
         "net/relay/reservations.py",
         "after {FIRST_RETRY_S:g} s, doubling to {LAST_RETRY_S:g} s, and tells at most {ADDRESSES_PER_RELAY}",
     ),
+    ("net/yamux/pace.py", "(down to {LEAST_BYTES:,} bytes) where a socket takes longer than 10 ms"),
     ("net/dial.py", "dialled last, {RELAY_STAGGER_S:g} s after"),
     ("net/kad/table.py", "k = {BUCKET_PEERS}"),
     ("net/kad/values.py", "at most {MAX_VALUE_BYTES:,} bytes), checked"),

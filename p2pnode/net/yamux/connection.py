@@ -20,12 +20,11 @@ from p2pnode.net.budget import Budget, Share
 from p2pnode.net.yamux import frames
 from p2pnode.net.yamux.engine import MAX_OUTBOUND_STREAMS, Engine, LocalError
 from p2pnode.net.yamux.events import ConnectionEnded, DataReceived, Event, StreamEnded, StreamOpened, StreamReset
+from p2pnode.net.yamux.pace import Pace
 from p2pnode.net.yamux.stream import YamuxStream
 
 log = logging.getLogger("p2pnode.net")
 
-BATCH_MESSAGES = 4
-"""Handed to the socket at once: several messages in one system call, and still little that a small request waits behind."""
 WRITE_S = 30.0
 """A peer that takes none of a batch for this long is gone."""
 GOODBYE_S = 0.3
@@ -234,8 +233,9 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
             yield b""
 
     async def _write_loop(self) -> None:
+        pace = Pace()
         while True:
-            batch = self.engine.data_to_send(BATCH_MESSAGES)
+            batch = self.engine.data_to_send(pace.messages, pace.message_bytes)
             for stream_id in self.engine.drained():
                 if stream := self.streams.get(stream_id):
                     stream.on_sent()
@@ -245,7 +245,10 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
                 self._work = trio.Event()
                 await self._work.wait()
                 continue
-            if not await self._write(batch):
+            begun = trio.current_time()
+            if await self._write(batch):
+                pace.wrote(len(batch), trio.current_time() - begun)
+            else:
                 await trio.sleep(
                     GOODBYE_S
                 )  # why may be in what has arrived: the reader comes to it, and ends this task

@@ -278,20 +278,19 @@ class Engine:
         """Whether `data_to_send` has something."""
         return bool(self._control or self._round)
 
-    def data_to_send(self, messages: int = 1) -> bytes:
-        """The next bytes for the wire, at most `messages` messages of MESSAGE_BYTES full; b"" if there is nothing to say.
+    def data_to_send(self, messages: int = 1, message_bytes: int = MESSAGE_BYTES) -> bytes:
+        """The next bytes for the wire, at most `messages` messages of `message_bytes` full; b"" if there is nothing to say.
 
         Frames end where a message ends, unless it is the last.
         """
         parts: list[bytes | memoryview] = []
         for _ in range(messages):
-            if self._fill_message(parts):
+            if self._fill_message(parts, message_bytes):
                 break
         return b"".join(parts)
 
-    def _fill_message(self, parts: list[bytes | memoryview]) -> int:
-        """Append one message to `parts`; the bytes of it that stay empty."""
-        limit = MESSAGE_BYTES
+    def _fill_message(self, parts: list[bytes | memoryview], limit: int) -> int:
+        """Append one message of at most `limit` bytes to `parts`; the bytes of it that stay empty."""
         while self._control and limit >= HEADER_BYTES:
             parts.append(self._control.popleft())
             limit -= HEADER_BYTES

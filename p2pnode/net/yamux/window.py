@@ -4,8 +4,9 @@ Rules
 - A window begins at 256 KiB, as the specification says; both sides count from there.
 - Room shrinks with each byte that arrives and comes back when the application has read half a window: one update for many reads.
 - A peer that sends more than it has room for has broken the protocol.
-- When half a window was read within two round trips, the window and not the reader holds the sender back: it doubles, up to
-  16 MiB, while all windows of the connection stay within 64 MiB together. Without a measured round trip it does not grow.
+- When half a window was read within two round trips, the window and not the reader holds the sender back: it grows fourfold (twice
+  would follow TCP's own start instead of being ahead of it), up to 16 MiB, while all windows of the connection stay within 64 MiB
+  together. Without a measured round trip it does not grow.
 
 So what a stream that nobody reads can cost is its window, and a window grows only for a reader that kept up with it.
 Called by `engine`.
@@ -22,6 +23,7 @@ MAX_STREAM_BYTES: Final = 16 << 20
 """Enough for 400 Mbit/s at 300 ms."""
 MAX_CONNECTION_BYTES: Final = 64 << 20
 """Windows beyond the first 256 KiB stop growing here: a handful of full-speed streams, or many ordinary ones."""
+GROWTH: Final = 4
 GROW_WITHIN_ROUND_TRIPS: Final = 2.0
 LEAST_ROUND_TRIP_S: Final = 0.004
 """On a fast link the turns of two busy event loops take longer than the wire, and the window has to cover them too."""
@@ -67,7 +69,7 @@ class ReceiveWindow:
         credit = self._pending
         self._pending = 0
         if rtt_s and now - self._told_at < max(rtt_s, LEAST_ROUND_TRIP_S) * GROW_WITHIN_ROUND_TRIPS:
-            grown = self._budget.grow(min(self.capacity, MAX_STREAM_BYTES - self.capacity))
+            grown = self._budget.grow(min((GROWTH - 1) * self.capacity, MAX_STREAM_BYTES - self.capacity))
             self.capacity += grown
             credit += grown
         self._told_at = now

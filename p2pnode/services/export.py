@@ -18,7 +18,7 @@ from p2pnode.core.skeleton import inline_bytes
 from p2pnode.errors import NotFoundError, RefusedError, StoreError
 from p2pnode.local.output import Output, clone
 from p2pnode.ports import Content, Store
-from p2pnode.services.selection import Selection, chosen_files
+from p2pnode.services.selection import Selection, chosen_files, chosen_folders
 from p2pnode.services.walk import read_skeleton
 
 
@@ -47,7 +47,7 @@ async def export(store: Store, root: Cid, path: str, *, only: Selection = None) 
         raise RefusedError(f"{root} is a symbolic link and nothing else: links are not written out")
     files = [skeleton.files[index] for index in sorted(chosen_files(skeleton, only))]
     try:
-        for folder in skeleton.folders if only is None else ():
+        for folder in chosen_folders(skeleton, only):
             await trio.to_thread.run_sync(output.make_folder, folder)
         for file in files:
             await _write(store, content, skeleton, file, output)

@@ -54,6 +54,14 @@ def chosen_files(skeleton: Skeleton, chosen: Selection) -> set[int]:
     return indices
 
 
+def chosen_folders(skeleton: Skeleton, chosen: Selection) -> list[str]:
+    """The chosen folders with all below them, and those on the way to what was chosen; the top one first."""
+    if chosen is None:
+        return list(skeleton.folders)
+    above = {folder for path in chosen for folder in _above(path)[:-1]}
+    return [path for path in skeleton.folders if not path or path in above or is_chosen(path, chosen)]
+
+
 def is_chosen(path: str, chosen: Selection) -> bool:
     """Whether one path is among what was chosen, or below it."""
     return chosen is None or not set(_above(path)).isdisjoint(chosen)

@@ -48,7 +48,7 @@ def daemon(call: Call, listen: tuple[str, ...], bootstrap: tuple[str, ...], no_l
     for address in bootstrap:
         arguments += ["--bootstrap", check_multiaddr(address, with_peer=True)]
     secrets = ask_before_start(call)
-    _become(call, "p2pnode.daemon", [*arguments, *(["--no-lan"] if no_lan else [])], secrets)
+    become(call, "p2pnode.daemon", [*arguments, *(["--no-lan"] if no_lan else [])], secrets)
 
 
 @click.command(cls=Command)
@@ -62,10 +62,10 @@ def open_tui(call: Call) -> NoReturn:
     """Replace this process by the terminal UI. UsageError where there is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the terminal UI needs a terminal", hint="for commands see: p2pnode --help")
-    _become(call, "p2pnode.tui", [])
+    become(call, "p2pnode.tui", [])
 
 
-def _become(call: Call, module: str, arguments: list[str], variables: Mapping[str, str] | None = None) -> NoReturn:
+def become(call: Call, module: str, arguments: list[str], variables: Mapping[str, str] | None = None) -> NoReturn:
     """Replace this process: signals and the exit status are then the other program's own, and trio is not imported here.
 
     `-P` keeps the current folder, which may be full of strangers' files, off the module path.

@@ -58,6 +58,7 @@ WORDS = {
     "short": "the file is shorter than it was",
     "changed": "its bytes are not those that were published",
     "unreadable": "the disk cannot read it",
+    "unchecked": "the database was damaged, and this was not looked at since",
 }
 ROW_WORDS = "a block in the database is damaged"
 

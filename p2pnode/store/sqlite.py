@@ -31,19 +31,22 @@ async def open_store(
     RefusedError if another process has it open; StoreError, with a hint, if it is damaged, too new, or cannot be written.
     """
     async with AsyncExitStack() as stack:
-        engine, area = await trio.to_thread.run_sync(_open, Path(path), Path(library), stack)
+        engine, area, is_new = await trio.to_thread.run_sync(_open, Path(path), Path(library), stack)
         stack.push_async_callback(engine.aclose)
         store = NodeStore(engine, area, clock, quota_bytes=quota_bytes, floor_bytes=floor_bytes)
+        if is_new:  # there may have been one before it, that somebody moved away or lost
+            await store.write_rows(lambda tx, _: tx.set_seq_floor(clock()))
         await store.recover()
         yield store
 
 
-def _open(path: Path, library: Path, stack: AsyncExitStack) -> tuple[ThreadEngine, Library]:
-    """The blocking part; what `stack` holds is undone by the caller."""
+def _open(path: Path, library: Path, stack: AsyncExitStack) -> tuple[ThreadEngine, Library, bool]:
+    """The blocking part, and whether the database was made just now; what `stack` holds is undone by the caller."""
     database = os.path.abspath(path)
     with translated(database):
         os.makedirs(os.path.dirname(database), mode=0o700, exist_ok=True)
         stack.enter_context(locked(f"{database}.lock"))
     with translated(str(library)):
         area = Library(str(library))
-    return ThreadEngine(database), area
+    is_new = not os.path.exists(database)
+    return ThreadEngine(database), area, is_new

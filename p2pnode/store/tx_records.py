@@ -12,6 +12,9 @@ from p2pnode.core.record import CONTROL_KINDS, Record
 from p2pnode.core.records import COUNTER_BITS, SECONDS_A_DAY, seq_of, smaller_signature
 from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of
 
+FLOOR_MARGIN = 1024
+"""Numbers skipped beyond that: many records may have been signed just after midnight."""
+
 _INSERT = """INSERT INTO records (record, circle, kind, control, author, target, seq, created, own, body, sig)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -81,7 +84,8 @@ class RecordRows(Rows):
     def next_seq(self, author: PublicKey, now: float) -> tuple[int, int]:
         """Above every number handed out before and every record of the author that is held (a restored backup has lost count)."""
         used = self._db.execute(
-            "SELECT max(seq) FROM (SELECT seq FROM seqs WHERE author = ?1 UNION ALL SELECT max(seq) FROM records WHERE author = ?1)",
+            """SELECT max(seq) FROM (SELECT seq FROM seqs WHERE author IN (?1, x'')
+            UNION ALL SELECT max(seq) FROM records WHERE author = ?1)""",
             (author,),
         ).fetchone()[0]
         today = seq_of(int(now), 0)
@@ -89,6 +93,16 @@ class RecordRows(Rows):
         self._db.execute("INSERT OR REPLACE INTO seqs VALUES (?, ?)", (author, seq))
         day = seq >> COUNTER_BITS  # `created` must fall on the day of `seq`, also when the clock says otherwise
         return seq, max(int(now), day * SECONDS_A_DAY)
+
+    def set_seq_floor(self, now: float) -> None:
+        """This database knows nothing of what was signed before it: numbers of all keys begin above what can have been used until now.
+
+        Equal numbers under two records are an equivocation. The counter of the day begins at the share of the day that is over, as if
+        somebody had signed a record every 1.3 s, and beyond it.
+        """
+        second = int(now) % SECONDS_A_DAY
+        counter = (second << COUNTER_BITS) // SECONDS_A_DAY + FLOOR_MARGIN
+        self._db.execute("INSERT OR REPLACE INTO seqs VALUES (x'', ?)", (seq_of(int(now), 0) + counter,))
 
     def circles(self) -> list[CircleId]:
         return [CircleId(id) for (id,) in self._db.execute("SELECT circle FROM circles ORDER BY added, circle")]

@@ -59,6 +59,8 @@ class WorkRows(Rows):
     def drop_work(self, id: WorkId) -> None:
         self._db.execute("DELETE FROM works_text WHERE rowid = (SELECT id FROM works WHERE work = ?)", (id,))
         self._db.execute("DELETE FROM works WHERE work = ?", (id,))
+        # the first manifest of a revised work that is not ours and of no circle is there for the work alone
+        self._db.execute("DELETE FROM records WHERE record = ? AND own = 0 AND circle = ?", (id, NO_CIRCLE))
 
     def work(self, id: WorkId) -> Work | None:
         row = self._db.execute(f"{_SELECT} WHERE work = ?", (id,)).fetchone()

@@ -32,6 +32,7 @@ from p2pnode.services.node import Node
 from p2pnode.services.pseudonym_proof import introduce
 from p2pnode.services.publish import Description
 from tests.support.hostile import LOOPBACK, Vandal, hostile_network
+from tests.support.loop_lag import AIM_S, loop_lag
 from tests.support.net import until
 from tests.support.rubbish import PING, SEARCH, SYNC, Rubbish
 
@@ -47,6 +48,8 @@ UNFORGIVEN = 15
 """The last of them count: they must end in a ban."""
 TASKS_LEFT = 12
 """Of libp2p for a connection that is just being made or given up, and of the node's own periodic work."""
+BLOCKED_S = 2 * AIM_S
+"""Of processor time of one step of one task; twice the aim, because the attackers' work is in this process, too."""
 GROWTH_KIB = 100 << 10
 """Of the peak memory, over what the node and its peers in this process had before the first round."""
 
@@ -166,17 +169,20 @@ async def attack_for(folder: Path, budget_s: float) -> None:
         before_tasks, before_kib = tasks(), peak_kib()
         deadline = trio.current_time() + budget_s
         rounds = 0
-        while rounds < ROUNDS and trio.current_time() < deadline:
-            rounds += 1
-            print("seed", SEED + rounds)
-            await one_round(under_attack, SEED + rounds, did)
-            await under_attack.answers()
+        with loop_lag() as lag:
+            while rounds < ROUNDS and trio.current_time() < deadline:
+                rounds += 1
+                print("seed", SEED + rounds)
+                await one_round(under_attack, SEED + rounds, did)
+                await under_attack.answers()
+        print("longest steps, ms:", lag.longest(), "collector", round(1e3 * lag.collecting_s))
         print(rounds, "rounds", dict(did), "memory KiB", before_kib, peak_kib(), "tasks", before_tasks.total())
         with trio.move_on_after(30):
             await until(lambda: tasks().total() <= before_tasks.total() + TASKS_LEFT, deadline_s=60)
         assert tasks().total() <= before_tasks.total() + TASKS_LEFT, tasks() - before_tasks
         assert peak_kib() - before_kib < GROWTH_KIB
         assert under_attack.node.network.banned(), "nobody was banned"
+        assert not any(took > 1e3 * BLOCKED_S for took, _ in lag.longest()), lag.longest()
         await under_attack.answers()
 
 

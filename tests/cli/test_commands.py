@@ -108,7 +108,7 @@ LISTS = [
     (["proposals"], "proposal.list", {}, PROPOSAL_ITEM, [PROPOSAL[:12], "flag: duplicate", "Readers"]),
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
 ]
-WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase"}
+WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase", "rescue"}
 ELSEWHERE = {"cat", "open", "publish", "search", "stop", "bundle export", "bundle import", "car export", "car import", "gateway"}
 
 

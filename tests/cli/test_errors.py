@@ -93,7 +93,7 @@ def test_usage_errors_are_a_line_and_a_hint(arguments: list[str], cli: Cli) -> N
 
 
 def test_a_slip_is_guessed(cli: Cli) -> None:
-    assert "Did you mean publish?" in cli("pubish").err
+    assert "Did you mean publish or unpublish?" in cli("pubish").err
 
 
 def test_after_two_dashes_json_is_a_word(cli: Cli, serve: Serve) -> None:

@@ -11,6 +11,7 @@ from p2pnode.cli.commands import Command, Group
 from p2pnode.cli.description import description_options, read_description
 from p2pnode.cli.output import note, plural, print_json, print_json_lines, print_pairs, size
 from p2pnode.cli.progress import Progress
+from p2pnode.cli.reading import Frames
 from p2pnode.cli.works import absolute
 from p2pnode.errors import UsageError
 
@@ -22,13 +23,18 @@ def car() -> None:
 
 @car.command(cls=Command)
 @click.argument("work", metavar="WORK|CID")
-@click.option("-o", "--output", "path", metavar="FILE", help="Where to put it (default: CID.car here).")
+@click.option(
+    "-o", "--output", "path", metavar="FILE", help="Where to put it; - is standard output (default: CID.car here)."
+)
 @click.pass_obj
 def export(call: Call, work: str, path: str | None) -> None:
     """Write the content of a work, or any content that is here, to a CAR archive (version 1).
 
     Blocks stand in it depth first and once each, so the same content gives the same file everywhere. Nothing is overwritten.
     """
+    if path == "-":
+        _stream(call, work)
+        return
     if path is None:
         path = f"{_root(call, work)}.car"
     params = {"work": work, "path": absolute(path)}
@@ -38,6 +44,21 @@ def export(call: Call, work: str, path: str | None) -> None:
         print_json(answer)
     else:
         print_pairs([("path", answer.get("path")), ("cid", answer.get("cid")), ("size", size(answer.get("bytes")))])
+
+
+def _stream(call: Call, work: str) -> None:
+    """The archive to standard output, as fast as it is read."""
+    with call.client() as client:
+        out = Frames(client, as_json=call.json)
+
+        def on_event(name: str, data: dict[str, Any]) -> None:
+            if name == "work.opened":
+                out.begin(str(data["read"]))
+            elif name == "work.bytes":
+                out.take(data)
+
+        client.call("car.read", {"work": work}, on_event, None)
+        out.write()
 
 
 def _root(call: Call, work: str) -> str:

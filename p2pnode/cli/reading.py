@@ -79,7 +79,7 @@ def cat(call: Call, work: str, offset: int, length: int | None) -> None:
     if length is not None:
         params["length"] = length
     with call.client() as client, Progress() as progress:
-        out = _Out(client, as_json=call.json)
+        out = Frames(client, as_json=call.json)
 
         def on_event(name: str, data: dict[str, Any]) -> None:
             if name == "work.opened":
@@ -94,7 +94,7 @@ def cat(call: Call, work: str, offset: int, length: int | None) -> None:
         out.write()
 
 
-class _Out:
+class Frames:
     """Lets frames come, and writes them when all that were let come are here: nothing waits in the daemon while we wait to write."""
 
     def __init__(self, client: BlockingClient, *, as_json: bool) -> None:

@@ -7,7 +7,7 @@ checked that the asker may see this content.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 from urllib.parse import quote
 
 import trio
@@ -29,6 +29,16 @@ SNIFF_BYTES = 512
 LISTED_ENTRIES = 10_000
 """Entries of one folder that a page lists."""
 INDEX = b"index.html"
+REOPENINGS, REOPEN_PAUSE_S = 3, 0.2
+"""Tries to open a content again whose fetch ended just then, and seconds before each."""
+
+
+class _Stopped(Exception):
+    """Nothing came, because what should bring it has ended."""
+
+    def __init__(self, error: NotFoundError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 class Files:
@@ -69,10 +79,23 @@ class Files:
 
     async def _arriving(self, request: Request, root: Cid, names: list[bytes], place: str) -> Response:
         """From a content that is not here in full: it is fetched while it is read, what is asked for first."""
+        for again in range(REOPENINGS, -1, -1):
+            try:
+                return await self._arriving_once(request, root, names, place)
+            except _Stopped as stopped:  # the fetch ended with the reader before us, at the moment when we joined it
+                if not again:
+                    raise NotFoundError(stopped.error.message, hint=stopped.error.hint) from stopped
+                await trio.sleep(REOPEN_PAUSE_S)
+        raise AssertionError("the last try returns or raises")
+
+    async def _arriving_once(self, request: Request, root: Cid, names: list[bytes], place: str) -> Response:
         stack = AsyncExitStack()
         try:
             with trio.fail_after(OPEN_TIMEOUT_S):
-                content = await stack.enter_async_context(self._reading.open(root))
+                try:
+                    content = await stack.enter_async_context(self._reading.open(root))
+                except NotFoundError as error:
+                    raise _Stopped(error) from error
             path = b"/".join(name for name in names if name).decode("utf-8", "replace")
             try:
                 file = content.file(path)
@@ -145,25 +168,34 @@ def _respond(request: Request, names: list[bytes], place: str, file: _Bytes, cid
 async def _respond_file(
     request: Request, names: list[bytes], place: str, file: ReadableFile, cid: Cid, roots: str, stack: AsyncExitStack
 ) -> Response:
-    """The response whose body keeps the content open until it was sent."""
+    """The response whose body keeps the content open until it was sent. Its first bytes are here before its head is."""
     async with AsyncExitStack() as guard:
         guard.push_async_exit(stack)
         first = b""
         if not names or b"." not in names[-1]:
-            with trio.fail_after(OPEN_TIMEOUT_S):
-                async with aclosing(file.read_range(0, SNIFF_BYTES)) as parts:
-                    first = b"".join([part async for part in parts])
+            first = await _first(file.read_range(0, SNIFF_BYTES))
         head, part = _head(request, names, place, file.size, first, cid, roots)
-        if part is not None and request.method == "GET":
-            head.body = _stream(file, part, stack)
-            guard.pop_all()
+        if part is not None and part[1] and request.method == "GET":
+            parts = file.read_range(*part)
+            guard.push_async_callback(parts.aclose)
+            head.body = _stream(await _first(parts), parts)
+            head.held = guard.pop_all()
     return head
 
 
-async def _stream(file: ReadableFile, part: tuple[int, int], stack: AsyncExitStack) -> AsyncGenerator[bytes, None]:
-    async with stack, aclosing(file.read_range(*part)) as parts:
-        async for data in parts:
-            yield data
+async def _first(parts: AsyncGenerator[bytes, None]) -> bytes:
+    """The first of them, or nothing. _Stopped if the fetch that should bring it ended."""
+    with trio.fail_after(OPEN_TIMEOUT_S):
+        try:
+            return await anext(parts, b"")
+        except NotFoundError as error:
+            raise _Stopped(error) from error
+
+
+async def _stream(first: bytes, parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for data in parts:
+        yield data
 
 
 def _head(

@@ -1,14 +1,17 @@
 """Requests and responses of the gateway as values: what the rules of a page or a content see of HTTP, and all that they see.
 
-Also the few things of HTTP's grammar that both sides of the gateway read: targets, queries, ranges, ETags. Pure.
+Also the few things of HTTP's grammar that both sides of the gateway read: targets, queries, ranges, ETags.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote_to_bytes
+
+import trio
 
 Body = bytes | AsyncGenerator[bytes, None]
 
@@ -40,6 +43,16 @@ class Response:
     headers: dict[str, str] = field(default_factory=dict)
     body: Body = b""
     length: int | None = None
+    held: AsyncExitStack | None = None
+    """What the body needs while it is sent; whoever sends it, or gives it up, closes this."""
+
+    async def aclose(self) -> None:
+        """Let go of everything, whether the body was sent, begun or never looked at."""
+        with trio.CancelScope(shield=True):
+            if not isinstance(self.body, bytes):
+                await self.body.aclose()
+            if self.held is not None:
+                await self.held.aclose()
 
 
 class BadTarget(ValueError):

@@ -122,7 +122,10 @@ class _Connection:
         except Exception:
             log.exception("a gateway request failed")
             response = error_page(500, "the node failed to answer this", "its log tells more")
-        await self._send_response(request.method, response)
+        try:
+            await self._send_response(request.method, response)
+        finally:
+            await response.aclose()
 
     async def _send_response(self, method: str, response: Response) -> None:
         headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in response.headers.items()]
@@ -131,12 +134,11 @@ class _Connection:
             headers.append((b"content-length", str(response.length).encode()))
         await self._send(h11.Response(status_code=response.status, headers=headers))
         if method == "HEAD" or response.status == 304:
-            await _close(response.body)
-        elif isinstance(response.body, bytes):
-            if response.body:
-                await self._send(h11.Data(data=response.body))
-        else:
+            pass
+        elif not isinstance(response.body, bytes):
             await self._send_parts(response.body)
+        elif response.body:
+            await self._send(h11.Data(data=response.body))
         await self._send(h11.EndOfMessage())
 
     async def _send_parts(self, parts: AsyncGenerator[bytes, None]) -> None:
@@ -159,8 +161,3 @@ class _Connection:
                 view = view[await self._stream.socket.send(view) :]
             if scope.cancelled_caught:
                 raise _Gone
-
-
-async def _close(body: bytes | AsyncGenerator[bytes, None]) -> None:
-    if not isinstance(body, bytes):
-        await body.aclose()

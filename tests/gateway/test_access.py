@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+
 import pytest
 import trio
 
@@ -9,6 +12,7 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import RefusedError
 from p2pnode.gateway import server
 from p2pnode.gateway.server import MAX_CONNECTIONS, MAX_HEAD_BYTES
+from p2pnode.services.reading import MAX_READERS
 from tests.gateway.conftest import opened
 from tests.support.contents import hold
 from tests.support.dags import build
@@ -137,6 +141,26 @@ async def test_who_takes_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None
             except trio.BrokenResourceError:
                 pass
             assert got < 30_000_000
+
+
+async def test_who_goes_away_holds_nothing() -> None:
+    dag = build({"film.mp4": bytes(9_000_000)})
+    async with opened() as gateway:
+        await hold(gateway.store, dag)
+        place = await gateway.place(dag.root)
+        ask = f"GET {place}film.mp4 HTTP/1.1\r\nHost: localhost:{gateway.port}\r\n\r\n".encode()
+        for number in range(2 * MAX_READERS):
+            stream = await trio.open_tcp_stream("127.0.0.1", gateway.port)
+            await stream.send_all(ask)
+            if number % 2:
+                await stream.receive_some(1)
+            stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # gone without a word
+            await stream.aclose()
+        await gateway.ask_until(200)
+        while (answer := await gateway.ask(place + "film.mp4", Range="bytes=5-9")).status != 206:
+            assert answer.status == 429, "the last of them are still being noticed"
+            await trio.sleep(0.01)
+        assert answer.body == bytes(5)
 
 
 async def test_connections_are_limited_and_free_again() -> None:

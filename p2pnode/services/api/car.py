@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import split_text
 from p2pnode.errors import DecodeError, NotFoundError
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.description import read_description
 from p2pnode.services.api.method import ApiMethod
-from p2pnode.services.car_export import export_car
+from p2pnode.services.api.reading import send_frames
+from p2pnode.services.car_export import car_bytes, export_car
 from p2pnode.services.car_import import CarImport
 from p2pnode.services.new_work import NewWork
 from p2pnode.services.node import Node
@@ -22,6 +25,20 @@ async def export(node: Node, params: Params, emit: Emit) -> Json:
     params.end()
     root = await content_root(node, text)
     return await export_car(node.store, root, path, on_progress=lambda progress: emit("car.progress", progress))
+
+
+async def read(node: Node, params: Params, emit: Emit) -> Json:
+    """Stream the archive of a content: `work.opened`, then `work.bytes` as the client grants credit (`read.credit`)."""
+    text = params.text("work")
+    params.end()
+    root = await content_root(node, text)
+    if await node.store.read_block(root) is None:
+        raise NotFoundError(f"{root} is not here", hint="fetch it first: p2pnode get")
+    with node.reading.credits.open() as (token, credit):
+        emit("work.opened", {"read": token, "path": f"{root}.car", "cid": str(root)})
+        async with aclosing(car_bytes(node.store, root)) as parts:
+            sent = await send_frames(parts, credit, emit)
+    return {"bytes": sent, "cid": str(root)}
 
 
 async def import_(node: Node, params: Params, emit: Emit) -> Json:
@@ -54,4 +71,4 @@ async def _new_work(node: Node, params: Params) -> NewWork | None:
     return None if description is None else NewWork(description, circle, private)
 
 
-METHODS: dict[str, ApiMethod] = {"car.export": export, "car.import": import_}
+METHODS: dict[str, ApiMethod] = {"car.export": export, "car.import": import_, "car.read": read}

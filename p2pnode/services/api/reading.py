@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
-from p2pnode.services.credit import MAX_FRAMES
+from p2pnode.services.credit import MAX_FRAMES, Credit
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.reading import split_reference
@@ -29,19 +30,25 @@ async def read(node: Node, params: Params, emit: Emit) -> Json:
     reading = node.reading.open_file(
         root, path if inside is None else inside, work, lambda shown: emit("transfer.progress", shown)
     )
-    sent = 0
     with node.reading.credits.open() as (token, credit):
         async with reading as file:
             opened = {"read": token, "path": file.path, "bytes": file.size, "cid": str(root)}
             emit("work.opened", opened)
             async with aclosing(file.read_range(offset, length)) as parts:
-                async for part in parts:
-                    for at in range(0, len(part), FRAME_BYTES):
-                        await credit.take()
-                        frame = part[at : at + FRAME_BYTES]
-                        emit("work.bytes", {"offset": offset + sent, "data": base64.b64encode(frame).decode()})
-                        sent += len(frame)
+                sent = await send_frames(parts, credit, emit, offset)
     return {"bytes": sent, "size": file.size}
+
+
+async def send_frames(parts: AsyncIterator[bytes], credit: Credit, emit: Emit, offset: int = 0) -> int:
+    """Tell bytes in frames, each as soon as there is credit for it; how many they were. `offset` is that of the first."""
+    sent = 0
+    async for part in parts:
+        for at in range(0, len(part), FRAME_BYTES):
+            await credit.take()
+            frame = part[at : at + FRAME_BYTES]
+            emit("work.bytes", {"offset": offset + sent, "data": base64.b64encode(frame).decode()})
+            sent += len(frame)
+    return sent
 
 
 async def credit(node: Node, params: Params, emit: Emit) -> Json:

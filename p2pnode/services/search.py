@@ -7,12 +7,12 @@ the caller's time limit; an answer that came before stays. What is searched is v
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import trio
 
-from p2pnode.core.ids import PeerId, WorkId
+from p2pnode.core.ids import NO_CIRCLE, PeerId, RecordId, WorkId
 from p2pnode.core.manifest import Manifest
 from p2pnode.core.record import Record
 from p2pnode.core.search_messages import (
@@ -166,9 +166,10 @@ class Search:
             self._network.penalise(peer, 25, f"search answer: {error.message}")
             return
         running.answered += 1
-        for record in manifests:
+        newest = {work_id(record): record for record in manifests}
+        for work, record in newest.items():
             if matches(running.question, record):
-                await self._found(running, peer, record)
+                await self._found(running, peer, [each for each in manifests if work_id(each) == work])
 
     async def _exchange(self, peer: PeerId, question: Question) -> list[Record]:
         stream = await self._network.open_stream(peer, PROTOCOL, timeout_s=ASK_TIMEOUT_S)
@@ -181,11 +182,10 @@ class Search:
             raise PeerError("no answer")
         return list(decode_answer(answer))
 
-    async def _found(self, running: _Running, peer: PeerId, record: Record) -> None:
+    async def _found(self, running: _Running, peer: PeerId, records: Sequence[Record]) -> None:
+        """Manifests of one work: perhaps its first one, then the newest."""
         now = self._clock()
-        row = await self._store.write(
-            lambda tx: put_manifest(tx, record, state="heard", private=False, added=now), durable=False
-        )
+        row = await self._store.write(lambda tx: _heard(tx, records, now), durable=False)
         if row is None:
             return
         sources = self._heard_from.pop(row.id, set()) | {peer}
@@ -203,8 +203,8 @@ class Search:
             if data is None:
                 return
             question = decode_question(data)
-            works = await self._store.read(lambda tx: _held(tx, question))
-            await send_frame(stream, encode_answer(work.manifest for work in works))
+            manifests = await self._store.read(lambda tx: _told(tx, _held(tx, question)))
+            await send_frame(stream, encode_answer(manifests))
             await stream.send_eof()
 
 
@@ -216,6 +216,27 @@ def _held(tx: Tx, question: Question) -> list[Work]:
     else:
         found = tx.search(question.text, limit=question.limit, public_only=True)
     return [work for work in found if work.state != "heard" and not is_blocked(tx, work.id)]
+
+
+def _told(tx: Tx, works: Iterable[Work]) -> list[Record]:
+    """The newest manifest of each, behind the first one where that is another: a stranger takes no revision without it."""
+    manifests: list[Record] = []
+    for work in works:
+        first = tx.record(RecordId(work.id)) if "base" in work.manifest.fields else None
+        manifests += [work.manifest] if first is None else [first, work.manifest]
+    return manifests
+
+
+def _heard(tx: Tx, records: Sequence[Record], now: float) -> Work | None:
+    """Into the catalogue. The first manifest of a revised work is kept beside it: whoever fetches the work answers with both."""
+    row: Work | None = None
+    for record in records:
+        row = put_manifest(tx, record, state="heard", private=False, added=now) or row
+    newest = row is not None and "base" in row.manifest.fields
+    for record in records:
+        if newest and "base" not in record.fields and record.circle == NO_CIRCLE:
+            tx.put_record(record)
+    return row
 
 
 def matches(question: Question, record: Record) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from p2pnode.core.cid import Cid
-from p2pnode.core.ids import CircleId, PublicKey, WorkId
+from p2pnode.core.ids import NO_CIRCLE, CircleId, PublicKey, WorkId
 from p2pnode.ports import Work
 from p2pnode.store.fulltext import folded, match_expression
 from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of

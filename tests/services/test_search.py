@@ -182,3 +182,27 @@ async def test_a_peer_that_never_answers_does_not_hold_up_the_search() -> None:
 )
 async def test_what_matches_is_judged_as_the_full_text_index_does(text: str, answered: bool) -> None:
     assert matches(Question(text=text), manifest("Le Café Social")) is answered
+
+
+async def test_a_revised_work_is_found_by_strangers_and_told_on_by_who_fetched_it() -> None:
+    """Its first manifest goes along: the id names that one, and only it proves who may revise."""
+    async with networks(3) as opened:
+        anna, ben, carol = opened
+        await link(anna, ben)
+        await link(ben, carol)
+        stores = [MemoryStore(time.time) for _ in opened]
+        _, two, three = (searching(store, node) for store, node in zip(stores, opened, strict=True))
+        begun = manifest("Bees")
+        work = describe(title="Honey bees", root=Cid.of(RAW, b"new"), bytes=2, files=1)
+        newest = revise(KEY, work, follows=Manifest.of(begun), seq=seq_of(begun.created, 99), created=begun.created + 1)
+        await stores[0].write(lambda tx: tx.put_record(begun, own=True))
+        await publish(stores[0], anna, begun)
+        await publish(stores[0], anna, newest)
+        assert (await find(two, "honey"))[0] == ["Honey bees"]
+        found = await two.find_work(work_id(begun), timeout_s=10)
+        assert found is not None and found.manifest == newest
+        await stores[1].write(lambda tx: tx.set_work_state(work_id(begun), "kept"))
+        told = await three.find_work(work_id(begun), timeout_s=10)
+        assert told is not None and told.manifest == newest
+        await stores[2].write(lambda tx: tx.drop_work(work_id(begun)))
+        assert await stores[2].read(lambda tx: tx.record(begun.id)) is None

@@ -2,7 +2,7 @@
 a charter change like any rule.
 
 Whatever the profile, every class of decision starts with B = 0 and q = 1 (design 4.3): a lone founder can act at once. What differs is
-how long one person vouches for another, and which licences the circle takes. Pure data; called by `services.circles` and the docs.
+how long one person vouches for another, and which licences the circle takes. Pure data, light enough for the command line to import.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-
-from p2pnode.core.charter import VOUCH_DAYS
 
 OPEN_CONTENT: Final = (
     "CC0-1.0",
@@ -46,7 +44,8 @@ OPEN_SOFTWARE: Final = (
     "Zlib",
 )
 """Free-software licences that most projects use; others are one charter change away."""
-FOR_FRIENDS, FOR_STUDY = 2 * VOUCH_DAYS, 183
+A_YEAR, FOR_FRIENDS, FOR_STUDY = 365, 730, 183
+"""Days that a vouch holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Profile:
 
     title: str
     words: str
-    vouch_days: int = VOUCH_DAYS
+    vouch_days: int = A_YEAR
     licences: tuple[str, ...] = ()
 
 

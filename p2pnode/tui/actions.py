@@ -76,6 +76,28 @@ def needs_work_and_circles(now: Situation) -> str:
     )
 
 
+def needs_verdict(now: Situation, *wanted: str, otherwise: str) -> str:
+    """Some circle of mine says one of the wanted words of the selected work."""
+    if reason := needs_work_and_circles(now):
+        return reason
+    said = [entry for entry in verdicts_of(now.work or {}) if entry.get("circle") in now.circles]
+    return "" if any(entry.get("verdict") in wanted for entry in said) else otherwise
+
+
+def needs_listed_work(now: Situation) -> str:
+    return needs_verdict(now, "listed", "disputed", otherwise="no circle of yours lists it")
+
+
+def needs_condemned_work(now: Situation) -> str:
+    return needs_verdict(now, "taken_down", "disputed", otherwise="no circle of yours decided against it")
+
+
+def needs_held_work(now: Situation) -> str:
+    if reason := needs_work(now):
+        return reason
+    return "" if (now.work or {}).get("state") in ("own", "kept", "partial") else "it is not here"
+
+
 def needs_proposal(now: Situation) -> str:
     if reason := needs_node(now):
         return reason
@@ -143,6 +165,20 @@ ACTIONS: tuple[Action, ...] = (
            _WORKS, "proposal.open", needs_work_and_circles),
     Action("proposal.flag", "f", "Flag", "Complain about this work to a circle",
            _WORKS, "proposal.open", needs_work_and_circles),
+    Action("proposal.edit", "e", "Edit", "Propose another description of this work; the author's own stays what it is",
+           _WORKS, "proposal.open", needs_listed_work),
+    Action("proposal.takedown", "", "Take down", "Propose that a circle takes this work off its list",
+           _WORKS, "proposal.open", needs_listed_work),
+    Action("proposal.appeal", "", "Appeal", "Propose that a takedown or a complaint is lifted",
+           _WORKS, "proposal.open", needs_condemned_work),
+    Action("work.mark", "h", "Mark", "Hide, block or keep this work for yourself, whatever circles say",
+           _WORKS, "work.mark", needs_work),
+    Action("work.pin", "k", "Pin", "Promise to keep this work, or release the promise",
+           ("library", "work"), "work.pin", needs_held_work),
+    Action("work.drop", "d", "Let go", "Stop sharing your own work, or free the bytes of a fetched one",
+           ("library", "work"), "work.remove", needs_held_work),
+    Action("work.verify", "", "Verify", "Read this work again and mend what is damaged from others",
+           ("library", "work"), "store.verify", needs_held_work),
     Action("work.copy", "y", "Copy id", "Copy the work's id to the clipboard", (*_WORKS, "transfers"), "", needs_work),
     Action("pane.open", "a", "Asked", "What the circle is asked", ("circles",)),
     Action("pane.members", "m", "Members", "The circle's roll", ("circles",)),
@@ -159,6 +195,10 @@ ACTIONS: tuple[Action, ...] = (
            ("circles",), "vouch.revoke", needs_member),
     Action("transfer.cancel", "x", "Cancel", "Stop the selected transfer; what is here stays for a later start",
            ("transfers",), "transfer.cancel", needs_transfer),
+    Action("transfer.pause", "space", "Pause", "Pause the selected transfer, or go on with it",
+           ("transfers",), "transfer.pause", needs_transfer),
+    Action("notices.show", "b", "Notices", "What happened in your circles that concerns you",
+           ("home", "circles"), "notice.list", needs_node),
     Action("peer.connect", "c", "Connect", "Connect to a node by its address", ("home",), "peer.connect", needs_node),
     Action("peer.copy", "y", "Copy address", "Copy your node's address to give to a friend",
            ("home",), "", needs_address),
@@ -177,7 +217,8 @@ ACTIONS: tuple[Action, ...] = (
 )
 # fmt: on
 
-_ABOUT_WORKS = ("work.open", "work.get", "ballot.cast", "proposal.list", "proposal.flag")
+_ABOUT_WORKS = ("work.open", "work.get", "ballot.cast", "proposal.list", "proposal.flag", "proposal.edit", "work.mark")
+_KEEPING = ("work.pin", "work.drop")
 FOOTERS = {
     "home": (
         "peer.connect",
@@ -187,9 +228,10 @@ FOOTERS = {
         "circle.join",
         "circle.create",
         "identity.set",
+        "notices.show",
     ),
     "search": (*_ABOUT_WORKS, "work.publish", "search.focus"),
-    "library": (*_ABOUT_WORKS, "work.publish", "search.focus"),
+    "library": (*_ABOUT_WORKS, *_KEEPING, "work.publish", "search.focus"),
     "circles": (
         "work.open",
         "ballot.cast",
@@ -203,8 +245,8 @@ FOOTERS = {
         "vouch.give",
         "vouch.revoke",
     ),
-    "transfers": ("work.open", "transfer.cancel", "work.publish", "search.focus"),
-    "work": ("page.back", *_ABOUT_WORKS[1:], "work.publish", "search.focus"),
+    "transfers": ("work.open", "transfer.pause", "transfer.cancel", "work.publish", "search.focus"),
+    "work": ("page.back", *_ABOUT_WORKS[1:], *_KEEPING, "work.publish", "search.focus"),
 }
 """What each footer shows, the most useful first: where not all fit, the last ones are left out."""
 LAST_IN_FOOTER = ("app.help", "app.quit")

@@ -13,8 +13,9 @@ from p2pnode.errors import P2pnodeError
 from p2pnode.tui import words
 from p2pnode.tui.actions import SCREENS, Situation
 from p2pnode.tui.modals.circle import CreateCircleForm, InviteWindow, JoinCircleForm
+from p2pnode.tui.modals.keeping import MarkForm, NoticesWindow
 from p2pnode.tui.modals.own import ConnectForm, NameForm
-from p2pnode.tui.modals.propose import FlagForm, ProposeForm
+from p2pnode.tui.modals.propose import AppealForm, EditForm, FlagForm, ProposeForm, TakedownForm
 from p2pnode.tui.modals.publish import PublishForm
 from p2pnode.tui.modals.vote import VoteForm
 from p2pnode.tui.modals.window import ConfirmWindow, HelpWindow
@@ -94,6 +95,79 @@ async def flag(app: P2pnodeApp, now: Situation) -> None:
     if await app.push_screen_wait(FlagForm(_selected(now.work), str((now.circle or {}).get("circle", "")))):
         app.say("The complaint is open. The members decide whether it stands.")
         app.reload()
+
+
+def _ask(form: type[ProposeForm], said: str) -> Deed:
+    """Open a form of a proposal about the selected work."""
+
+    async def ask(app: P2pnodeApp, now: Situation) -> None:
+        if await app.push_screen_wait(form(_selected(now.work), str((now.circle or {}).get("circle", "")))):
+            app.say(said)
+            app.reload()
+
+    return ask
+
+
+async def mark(app: P2pnodeApp, now: Situation) -> None:
+    if answer := await app.push_screen_wait(MarkForm(_selected(now.work))):
+        word = str(answer.get("mark") or "")
+        app.say(f"“{words.title(_selected(now.work))}” is {words.MARKS.get(word, 'no longer marked')}.")
+        app.reload()
+
+
+async def pin(app: P2pnodeApp, now: Situation) -> None:
+    work = _selected(now.work)
+    release = bool(work.get("pinned"))
+    await app.node.call("work.unpin" if release else "work.pin", {"work": work["work"]})
+    app.say(
+        f"“{words.title(work)}” may go when space is needed."
+        if release
+        else f"“{words.title(work)}” stays: it is pinned."
+    )
+    app.reload()
+
+
+async def let_go(app: P2pnodeApp, now: Situation) -> None:
+    work = _selected(now.work)
+    own = work.get("state") == "own"
+    question = ConfirmWindow(
+        f"Stop sharing “{words.title(work)}”?" if own else f"Remove “{words.title(work)}”?",
+        "Your files stay where they are. Who has it already keeps it."
+        if own
+        else "Its bytes are freed at once. You can get it again while somebody has it.",
+        "Stop sharing" if own else "Remove it",
+    )
+    if await app.push_screen_wait(question):
+        answer = await app.node.call("work.unpublish" if own else "work.remove", {"work": work["work"]})
+        freed = words.number(answer, "freed_bytes")
+        app.say("It is no longer shared." if own else f"It is gone; {words.size(freed)} are free again.")
+        app.reload()
+
+
+async def verify(app: P2pnodeApp, now: Situation) -> None:
+    work = _selected(now.work)
+    app.say(f"Reading “{words.title(work)}” again…")
+    answer = await app.node.call("store.verify", {"work": work["work"], "repair": True}, timeout_s=None)
+    damaged = words.items(answer)
+    if damaged:
+        app.say(f"“{words.title(work)}” is damaged: {clean(damaged[0].get('words') or '')}", warn=True)
+    else:
+        repaired = words.items(answer, "repairs")
+        app.say(f"“{words.title(work)}” is whole{', damaged parts were fetched again' if repaired else ''}.")
+    app.reload()
+
+
+async def pause_or_resume(app: P2pnodeApp, now: Situation) -> None:
+    transfer = _selected(now.transfer)
+    paused = transfer.get("state") == "paused"
+    await app.node.call("transfer.resume" if paused else "transfer.pause", {"transfer": transfer["transfer"]})
+    app.reload()
+
+
+async def show_notices(app: P2pnodeApp, now: Situation) -> None:
+    answer = await app.node.call("notice.list")
+    if await app.push_screen_wait(NoticesWindow(words.items(answer), app.clock())):
+        await app.node.call("notice.list", {"clear": True})
 
 
 async def copy_work(app: P2pnodeApp, now: Situation) -> None:
@@ -242,6 +316,15 @@ DEEDS: dict[str, Deed] = {
     "ballot.cast": vote,
     "proposal.list": propose,
     "proposal.flag": flag,
+    "proposal.edit": _ask(EditForm, "The edit is proposed. Vote on it too: v"),
+    "proposal.takedown": _ask(TakedownForm, "The takedown is proposed. The members decide."),
+    "proposal.appeal": _ask(AppealForm, "The appeal is open. The members decide."),
+    "work.mark": mark,
+    "work.pin": pin,
+    "work.drop": let_go,
+    "work.verify": verify,
+    "transfer.pause": pause_or_resume,
+    "notices.show": show_notices,
     "work.copy": copy_work,
     "circle.create": create_circle,
     "circle.join": join_circle,

@@ -31,6 +31,10 @@ def sentence(name: str, data: Answer, circles: Mapping[str, str]) -> str:
         return f"{plural(number(data, 'count') or 1, 'new record')} in {circle}"
     if name == "verdict.changed":
         return _verdict_changed(data, circle)
+    if name == "notice.added" and data.get("kind") != "verdict":  # verdict.changed tells that one
+        return f"{marked(data.get('circle_name') or '') or circle}: {clean(data.get('text') or '')}"
+    if name == "content.damaged":
+        return f"“{title(data)}” is damaged: {clean(data.get('damage') or 'its bytes are not what they were')}"
     return ""
 
 
@@ -41,8 +45,10 @@ def _verdict_changed(data: Answer, circle: str) -> str:
 
 def style(name: str, data: Answer) -> str:
     """The style of an event's line."""
-    if name == "circle.refused":
+    if name in ("circle.refused", "content.damaged"):
         return "$text-error"
+    if name == "notice.added":
+        return "$text-warning"
     if name == "verdict.changed":
         return {"listed": "$text-success", "taken_down": "$text-error", "disputed": "$text-warning"}.get(
             str(data.get("after")), ""

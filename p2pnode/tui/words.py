@@ -38,11 +38,13 @@ VERDICT_STYLES = {
     "disputed": "$text-warning",
     "taken_down": "$text-error",
 }
-WORK_STATES = {"own": "yours", "kept": "kept", "heard": "away", "fetching": "fetching"}
+WORK_STATES = {"own": "yours", "kept": "kept", "heard": "away", "fetching": "fetching", "partial": "partly here"}
+MARKS = {"hide": "hidden", "block": "blocked", "keep": "kept by you"}
 TRANSFER_STATES = {
     "finding": "looking for providers",
     "fetching": "fetching",
     "waiting": "waiting",
+    "paused": "paused",
     "done": "done",
     "failed": "failed",
     "cancelled": "cancelled",
@@ -169,14 +171,22 @@ def items(answer: Answer, key: str = "items") -> list[Answer]:
 
 def proposal_question(proposal: Answer) -> str:
     """What a proposal asks, as one question."""
-    work = title(proposal)
-    kind = str(proposal.get("class", ""))
-    if kind == "list":
-        return f"List “{work}”?"
-    if kind == "flag":
-        complaint = str(proposal.get("complaint", ""))
-        return f"Flag “{work}” as {FLAGGED_AS.get(complaint, clean(complaint))}?"
-    return f"{clean(kind).capitalize()}: “{work}”?"
+    work, kind = title(proposal), str(proposal.get("class", ""))
+    key = short_id(proposal.get("key") or "somebody")
+    changes = listing(sorted(proposal.get("changes") or {}))
+    complaint = str(proposal.get("complaint", ""))
+    asked = {
+        "list": f"List “{work}”?",
+        "flag": f"Flag “{work}” as {FLAGGED_AS.get(complaint, clean(complaint))}?",
+        "edit": f"Change what is said of “{work}” ({changes})?",
+        "takedown": f"Take “{work}” off the list?",
+        "appeal": f"Lift what was decided against “{work}”?",
+        "expel": f"Expel {key}?",
+        "readmit": f"Let {key} come back?",
+        "stewards": f"Change who the stewards are: {key}?",
+        "charter": f"Change the circle's rules ({changes})?",
+    }
+    return asked.get(kind) or f"{clean(kind).capitalize()}: “{work}”?"
 
 
 def transfer_line(transfer: Answer) -> str:

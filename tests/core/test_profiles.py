@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from p2pnode.core.charter import DEFAULT_CLASSES, Charter, genesis
-from p2pnode.core.profiles import PROFILES
+from p2pnode.core.charter import DEFAULT_CLASSES, VOUCH_DAYS, Charter, genesis
+from p2pnode.core.profiles import A_YEAR, PROFILES
 from p2pnode.core.records import seq_of
 from p2pnode.local.licence import check_licence, is_allowed
 from tests.core.circles import person
@@ -21,6 +21,7 @@ def test_a_profile_makes_a_valid_charter_in_which_a_lone_founder_can_act(name: s
         vouch_days=rules.vouch_days, licences=rules.licences,
     )  # fmt: skip
     charter = Charter.of(record)
+    assert A_YEAR == VOUCH_DAYS
     assert charter.licences == rules.licences and charter.classes == DEFAULT_CLASSES
     assert [check_licence(one) for one in rules.licences] == list(rules.licences) and rules.words.endswith(".")
 

@@ -18,8 +18,9 @@ from p2pnode.tui.app import P2pnodeApp
 from p2pnode.tui.deeds import DEEDS
 from p2pnode.tui.launch import Launch
 from p2pnode.tui.modals.circle import CreateCircleForm, InviteWindow, JoinCircleForm
+from p2pnode.tui.modals.keeping import MarkForm, NoticesWindow
 from p2pnode.tui.modals.own import ConnectForm, NameForm
-from p2pnode.tui.modals.propose import FlagForm, ProposeForm
+from p2pnode.tui.modals.propose import AppealForm, EditForm, FlagForm, ProposeForm, TakedownForm
 from p2pnode.tui.modals.publish import PublishForm
 from p2pnode.tui.modals.vote import VoteForm
 from p2pnode.tui.modals.window import ConfirmWindow, HelpWindow
@@ -67,6 +68,11 @@ def test_without_a_node_everything_that_needs_it_says_so() -> None:
             assert "does not answer" in action.reason(away), action.id
 
 
+MINE_LISTS = Situation(
+    online=True, work={"work": "w-1", "verdicts": [{"circle": "c-1", "verdict": "listed"}]}, circles=frozenset({"c-1"})
+)
+
+
 @pytest.mark.parametrize(
     ("action", "now", "reason"),
     [
@@ -78,6 +84,16 @@ def test_without_a_node_everything_that_needs_it_says_so() -> None:
         ("ballot.cast", Situation(online=True, proposal={"circle": "c-1"}, circles=frozenset({"c-1"})), ""),
         ("proposal.list", Situation(online=True, work={}), "no work is selected"),
         ("proposal.list", Situation(online=True, work={"work": "w-1"}), "you are in no circle"),
+        (
+            "proposal.edit",
+            Situation(online=True, work={"work": "w-1"}, circles=frozenset({"c-1"})),
+            "no circle of yours lists",
+        ),
+        ("proposal.appeal", MINE_LISTS, "no circle of yours decided against it"),
+        ("proposal.edit", MINE_LISTS, ""),
+        ("proposal.takedown", MINE_LISTS, ""),
+        ("work.pin", Situation(online=True, work={"state": "heard"}), "it is not here"),
+        ("work.drop", Situation(online=True, work={"state": "kept"}), ""),
         ("circle.invite", Situation(online=True), "no circle is selected"),
         ("vouch.give", Situation(online=True, circle={"circle": "c-1"}), "select somebody"),
         ("vouch.give", Situation(online=True, circle={"circle": "c-1"}, member={"me": True}), "that is you"),
@@ -152,6 +168,13 @@ EFFECTS: dict[str, tuple[list[str], Seen]] = {
     "ballot.cast": (["3", "v"], window(VoteForm)),
     "proposal.list": (["3", "l"], window(ProposeForm)),
     "proposal.flag": (["3", "f"], window(FlagForm)),
+    "proposal.edit": (["3", "e"], window(EditForm)),
+    "proposal.takedown": (["3", "act:proposal.takedown"], window(TakedownForm)),
+    "proposal.appeal": (["3", "down", "down", "act:proposal.appeal"], window(AppealForm)),
+    "work.mark": (["3", "h"], window(MarkForm)),
+    "work.pin": (["3", "k"], asked("work.pin", work=ATLAS)),
+    "work.drop": (["3", "d"], window(ConfirmWindow)),
+    "work.verify": (["3", "act:work.verify"], asked("store.verify", work=ATLAS, repair=True)),
     "work.copy": (["3", "y"], clipboard(ATLAS)),
     "pane.open": (["4", "m", "a"], pane("open")),
     "pane.members": (["4", "m"], pane("members")),
@@ -163,6 +186,8 @@ EFFECTS: dict[str, tuple[list[str], Seen]] = {
     "vouch.give": (["4", "m", "plus"], asked("vouch.give", circle=world.READERS, key=MEMBER)),
     "vouch.revoke": (["4", "m", "minus"], asked("vouch.revoke", circle=world.READERS, key=MEMBER)),
     "transfer.cancel": (["5", "x"], asked("transfer.cancel", transfer="t-1")),
+    "transfer.pause": (["5", "space"], asked("transfer.pause", transfer="t-1")),
+    "notices.show": (["b"], window(NoticesWindow)),
     "peer.connect": (["c"], window(ConnectForm)),
     "peer.copy": (["y"], clipboard(world.STATUS["addresses"][1])),
     "identity.set": (["e"], window(NameForm)),

@@ -10,9 +10,11 @@ from textual.widgets import Button, Input, Select
 from p2pnode.config import Home
 from p2pnode.errors import P2pnodeError, RefusedError
 from p2pnode.tui.modals.circle import InviteWindow
+from p2pnode.tui.modals.form import TextField
+from p2pnode.tui.modals.keeping import NoticesWindow
 from p2pnode.tui.modals.publish import PublishForm
 from p2pnode.tui.modals.vote import VoteForm
-from p2pnode.tui.modals.window import ErrorWindow
+from p2pnode.tui.modals.window import ConfirmWindow, ErrorWindow
 from p2pnode.tui.panel import Panel
 from p2pnode.tui.rows import Rows
 from p2pnode.tui.screens.work import WorkPage
@@ -461,3 +463,70 @@ async def test_an_error_in_a_panel_can_be_tried_again(home: Home, scripted: Scri
         node.answers["work.list"] = world.filled()["work.list"]
         await pilot.press("r")
         await until(pilot, lambda: panel.state == "filled")
+
+
+@pytest.mark.asyncio
+async def test_an_edit_sends_only_what_was_changed(home: Home, scripted: Scripted) -> None:
+    node = scripted()
+    async with scripted_app(home).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        await pilot.press("e")
+        await settled(pilot)
+        await pilot.press("ctrl+s")
+        assert "nothing is changed" in screen_text(pilot)
+        pilot.app.screen.query_one("#title", TextField).value = "An Atlas of Wild Bees"
+        pilot.app.screen.query_one("#tags", TextField).value = "bees, Saxony"
+        pilot.app.screen.query_one("#licence", TextField).value = ""
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: node.asked("proposal.open"))
+        [asked] = node.asked("proposal.open")
+        assert asked["class"] == "edit" and asked["circle"] == world.READERS
+        assert asked["fields"] == {"title": "An Atlas of Wild Bees", "tags": ["bees", "Saxony"], "licence": None}
+
+
+@pytest.mark.asyncio
+async def test_a_work_is_marked_and_a_paused_transfer_goes_on(home: Home, scripted: Scripted) -> None:
+    paused = world.TRANSFERS[0] | {"state": "paused", "reason": "paused by you"}
+    node = scripted("filled", {"transfer.list": {"items": [paused]}})
+    async with scripted_app(home).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        await pilot.press("h")
+        await settled(pilot)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: node.asked("work.mark") == [{"work": world.ATLAS["work"], "mark": "hide"}])
+        await pilot.press("5")
+        await settled(pilot)
+        assert "paused" in screen_text(pilot)
+        await pilot.press("space")
+        await until(pilot, lambda: node.asked("transfer.resume") == [{"transfer": paused["transfer"]}])
+
+
+@pytest.mark.asyncio
+async def test_notices_are_read_and_taken_away(home: Home, scripted: Scripted) -> None:
+    node = scripted()
+    async with scripted_app(home).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(pilot.app.screen, NoticesWindow))
+        assert "A member vouches for you." in screen_text(pilot) and "1 hour ago" in screen_text(pilot)
+        await pilot.press("d")
+        await until(pilot, lambda: {"clear": True} in node.asked("notice.list"))
+
+
+@pytest.mark.asyncio
+async def test_letting_go_asks_and_says_what_was_freed(home: Home, scripted: Scripted) -> None:
+    node = scripted()
+    async with scripted_app(home).run_test(size=SIZE) as pilot:
+        await settled(pilot)
+        await pilot.press("3")
+        await settled(pilot)
+        await pilot.press("down", "d")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmWindow))
+        assert "Remove “The Python" in screen_text(pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: node.asked("work.remove") == [{"work": world.PYTHON["work"]}])
+        await until(pilot, lambda: "are free again" in notices(pilot))

@@ -182,7 +182,16 @@ def filled() -> dict[str, Any]:
         "work.get": {"path": "/home/hanna/library/water", "bytes": 2 * GIB, "providers": 3},
         "work.publish": {"work": ATLAS["work"], "cid": ATLAS["cid"], "bytes": 48 * MIB, "files": 214,
                          "signed_as": ME, "skipped": []},
-        "transfer.list": {"items": TRANSFERS}, "transfer.cancel": {},
+        "transfer.list": {"items": TRANSFERS}, "transfer.cancel": {}, "transfer.pause": {}, "transfer.resume": {},
+        "work.mark": lambda params: params, "work.pin": {"pinned": True}, "work.unpin": {"pinned": False},
+        "work.remove": {"freed_bytes": 2 * GIB}, "work.unpublish": {"freed_bytes": 0},
+        "store.verify": {"items": [], "repairs": [], "bytes": 48 * MIB, "blocks": 48},
+        "notice.list": {"items": [
+            {"kind": "vouched", "text": "A member vouches for you.", "circle": READERS, "circle_name": NAMES[READERS],
+             "at": NOW - 3600, "key": ANNA},
+            {"kind": "decided", "text": "What you proposed is adopted.", "circle": READERS, "at": NOW - 90_000,
+             "circle_name": NAMES[READERS], "title": "Atlas", "proposal": text_id("p", "told"), "work": ATLAS["work"]},
+        ]},
         "circle.list": {"items": CIRCLES}, "circle.show": show_circle, "circle.create": {"circle": SOLDER},
         "circle.join": {"circle": SOLDER, "state": "waiting", "reason": "the inviter is not online"},
         "circle.leave": {},
@@ -201,7 +210,7 @@ def empty() -> dict[str, Any]:
     return filled() | {
         "node.status": status, "identity.show": {"profile_key": ME, "name": ""}, "peer.list": nothing, "work.list": nothing,
         "work.search": {"items": [], "asked": 0, "answered": 0}, "transfer.list": nothing, "circle.list": nothing,
-        "proposal.list": nothing, "work.show": lambda params: show_work({"work": SCORES["work"]}),
+        "proposal.list": nothing, "notice.list": nothing, "work.show": lambda params: show_work({"work": SCORES["work"]}),
     }  # fmt: skip
 
 
@@ -223,7 +232,7 @@ def _poison(value: Any) -> Any:
     return f"{HOSTILE} {value}" if isinstance(value, str) else value
 
 
-_KEPT = {"work", "circle", "proposal", "transfer", "key", "state", "verdict", "class", "choice", "cid"}
+_KEPT = {"work", "circle", "proposal", "transfer", "key", "state", "verdict", "class", "choice", "cid", "mark", "kind"}
 
 
 def hostile() -> dict[str, Any]:

@@ -43,12 +43,14 @@ async def list_works(node: Node, params: Params, emit: Emit) -> Json:
     see = await _sight(node, params)
     works = await node.store.read(lambda tx: tx.works(limit=MAX_LISTED))
     said = await verdicts(node.store, node.views, [work.id for work in works])
-    contents = await node.store.read(lambda tx: {work.root: tx.content(work.root) for work in works})
-    return {"items": see_all((_listed(node, work, said[work.id], contents[work.root]) for work in works), see)}
+    held = await node.store.read(
+        lambda tx: {work.root: (tx.content(work.root), tx.pinned(work.root)) for work in works}
+    )
+    return {"items": see_all((_listed(node, work, said[work.id], *held[work.root]) for work in works), see)}
 
 
-def _listed(node: Node, work: Work, verdicts: list[Json], content: Content | None) -> Json:
-    shown = hit(work, verdicts, local=work.state != "heard")
+def _listed(node: Node, work: Work, verdicts: list[Json], content: Content | None, pinned: bool) -> Json:
+    shown = hit(work, verdicts, local=work.state != "heard") | {"pinned": pinned}
     return shown | {"state": _state(node, work, content), "private": work.private, "added": work.added}
 
 
@@ -72,8 +74,8 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
     params.end()
     work = await node.search.find(text)
     said = await verdicts(node.store, node.views, [work.id])
-    content = await node.store.read(lambda tx: tx.content(work.root))
-    answer = _listed(node, work, said[work.id], content) | details(work)
+    content, pinned = await node.store.read(lambda tx: (tx.content(work.root), tx.pinned(work.root)))
+    answer = _listed(node, work, said[work.id], content, pinned) | details(work)
     if content is not None:
         answer["held_bytes"] = await node.store.read(lambda tx: tx.held_bytes(work.root))
     if content is not None and _is_shown(content):

@@ -1,4 +1,4 @@
-"""Forms that open a proposal about a work: to list it in a circle, or to complain about it."""
+"""Forms that open a proposal about a work: to list it, to complain, to describe it better, to take it down, to appeal."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from p2pnode.errors import UsageError
 from p2pnode.tui import words
 from p2pnode.tui.modals.form import Form, TextField, choice, field_row
-from p2pnode.tui.text import marked
+from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer
 
 
@@ -76,4 +77,76 @@ class FlagForm(ProposeForm):
         return (
             f"You sign the complaint as {self.signer_name()}, your name in this circle. Nothing is removed by it: "
             "the members decide whether it stands."
+        )
+
+
+class ReasonedForm(ProposeForm):
+    """A proposal that cannot do without a reason."""
+
+    VERB = ""
+    CONSEQUENCE = ""
+
+    def collect(self) -> dict[str, Any]:
+        return super().collect() | {"reason": self.required("reason", "the reason")}
+
+    def label(self) -> str:
+        return f"{self.VERB} as {self.signer_name()}" if self.ready else self.VERB
+
+    def explain(self) -> str:
+        return f"You sign the proposal as {self.signer_name()}, your name in this circle. {self.CONSEQUENCE}"
+
+
+class TakedownForm(ReasonedForm):
+    """Propose that a circle takes a work off its list. Dismissed with the answer of proposal.open."""
+
+    HEADING = "Propose to take down"
+    CLASS = "takedown"
+    VERB = "Propose to take down"
+    CONSEQUENCE = "If it is adopted the circle no longer lists the work. Nobody's own copy is touched."
+
+
+class AppealForm(ReasonedForm):
+    """Propose that a takedown or a complaint is lifted. Dismissed with the answer of proposal.open."""
+
+    HEADING = "Appeal"
+    CLASS = "appeal"
+    VERB = "Appeal"
+    CONSEQUENCE = "If it is adopted, what was decided against the work is lifted."
+
+
+class EditForm(ProposeForm):
+    """Propose another description of a work. Dismissed with the answer of proposal.open."""
+
+    HEADING = "Propose an edit"
+    CLASS = "edit"
+
+    def more_fields(self) -> Iterator[Widget]:
+        now = self._now()
+        yield field_row("Title", TextField(now["title"], id="title"))
+        yield field_row("Summary", TextField(now["summary"], id="summary"))
+        yield field_row("Kind", TextField(now["kind"], id="kind"))
+        yield field_row("Licence", TextField(now["licence"], id="licence"))
+        yield field_row("Tags", TextField(now["tags"], id="tags", placeholder="with commas between"))
+
+    def _now(self) -> dict[str, str]:
+        """What is said of the work today; `tags` as one line."""
+        tags = self.work.get("tags")
+        now = {name: clean(self.work.get(name) or "") for name in ("title", "summary", "kind", "licence")}
+        return now | {"tags": ", ".join(clean(tag) for tag in tags) if isinstance(tags, list) else ""}
+
+    def collect(self) -> dict[str, Any]:
+        now = self._now()
+        changed: dict[str, Any] = {name: self.text_of(name) for name in now if self.text_of(name) != now[name]}
+        if not changed:
+            raise UsageError("nothing is changed", hint="change a field, or leave with esc")
+        if "title" in changed:
+            self.required("title", "the title")
+        if "tags" in changed:
+            changed["tags"] = [tag.strip() for tag in changed["tags"].split(",") if tag.strip()]
+        return super().collect() | {"fields": {name: value or None for name, value in changed.items()}}
+
+    def explain(self) -> str:
+        return (
+            f"You sign the proposal as {self.signer_name()}, your name in this circle. If it is adopted the circle describes the "
+            "work so; the author's own words stay, and the history shows both."
         )

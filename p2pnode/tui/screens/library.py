@@ -31,8 +31,19 @@ _STATE_STYLES = {"own": "$text-accent", "kept": "$text-success"}
 class LibraryPage(Page):
     NAME = "library"
     BINDINGS = page_bindings("library")
-    WATCHES = ("work.published", "work.fetched", "verdict.changed", "record.received")
-    HELP_TEXT = "The works you published (yours) and fetched (kept), and those that others told you of."
+    WATCHES = (
+        "work.published",
+        "work.fetched",
+        "work.removed",
+        "work.unpublished",
+        "work.pinned",
+        "verdict.changed",
+        "record.received",
+    )
+    HELP_TEXT = (
+        "The works you published (yours) and fetched (kept; with * they are pinned, and stay when space is needed), and those "
+        "that others told you of."
+    )
 
     def body(self) -> Iterator[Widget]:
         with Horizontal(classes="columns"):
@@ -78,7 +89,10 @@ def library_row(work: Answer) -> Row:
     cells = (
         Content(words.title(work)),
         styled(words.creators(work, most=1), "$foreground-muted"),
-        styled(words.WORK_STATES.get(state, clean(state)), _STATE_STYLES.get(state, "$foreground-muted")),
+        styled(
+            words.WORK_STATES.get(state, clean(state)) + (" *" if work.get("pinned") and state == "kept" else ""),
+            _STATE_STYLES.get(state, "$foreground-muted"),
+        ),
         Content(words.size(work.get("bytes"))),
         verdict_cell(work),
     )

@@ -66,6 +66,7 @@ class IpfsDht:
 
     async def provide(self, multihash: bytes) -> int:
         """ports.ContentRouting: how many nodes hold the record now, of both DHTs."""
+        _multihash(multihash)
         told: list[int] = []
 
         async def tell(dht: Dht) -> None:
@@ -78,6 +79,7 @@ class IpfsDht:
 
     async def find_providers(self, multihash: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
         """ports.ContentRouting: of both DHTs, each once."""
+        _multihash(multihash)
         found: dict[PeerId, None] = {}
 
         async def ask(dht: Dht) -> None:
@@ -137,6 +139,7 @@ def _credible(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _multihash(key: bytes) -> bytes:
+    """A key as it is. UsageError if the wire does not take it."""
     if not 0 < len(key) <= MAX_KEY_BYTES:
         raise UsageError(f"a DHT key has 1 to {MAX_KEY_BYTES} bytes, not {len(key)}")
     return key

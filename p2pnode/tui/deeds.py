@@ -108,6 +108,13 @@ def _ask(form: type[ProposeForm], said: str) -> Deed:
     return ask
 
 
+async def edit(app: P2pnodeApp, now: Situation) -> None:
+    whole = await app.node.call("work.show", {"work": _selected(now.work)["work"]})  # a row of a list has no summary
+    if await app.push_screen_wait(EditForm(whole, str((now.circle or {}).get("circle", "")))):
+        app.say("The edit is proposed. Vote on it too: v")
+        app.reload()
+
+
 async def mark(app: P2pnodeApp, now: Situation) -> None:
     if answer := await app.push_screen_wait(MarkForm(_selected(now.work))):
         word = str(answer.get("mark") or "")
@@ -316,7 +323,7 @@ DEEDS: dict[str, Deed] = {
     "ballot.cast": vote,
     "proposal.list": propose,
     "proposal.flag": flag,
-    "proposal.edit": _ask(EditForm, "The edit is proposed. Vote on it too: v"),
+    "proposal.edit": edit,
     "proposal.takedown": _ask(TakedownForm, "The takedown is proposed. The members decide."),
     "proposal.appeal": _ask(AppealForm, "The appeal is open. The members decide."),
     "work.mark": mark,

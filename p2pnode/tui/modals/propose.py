@@ -129,9 +129,11 @@ class EditForm(ProposeForm):
         yield field_row("Tags", TextField(now["tags"], id="tags", placeholder="with commas between"))
 
     def _now(self) -> dict[str, str]:
-        """What is said of the work today; `tags` as one line."""
-        tags = self.work.get("tags")
-        now = {name: clean(self.work.get(name) or "") for name in ("title", "summary", "kind", "licence")}
+        """What the circle says of the work today, else its author; `tags` as one line."""
+        said = next((one for one in words.verdicts_of(self.work) if one.get("circle") == self.circle), {})
+        told = {**self.work, **(said.get("fields") or {})}
+        tags = told.get("tags")
+        now = {name: clean(told.get(name) or "") for name in ("title", "summary", "kind", "licence")}
         return now | {"tags": ", ".join(clean(tag) for tag in tags) if isinstance(tags, list) else ""}
 
     def collect(self) -> dict[str, Any]:

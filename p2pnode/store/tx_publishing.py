@@ -7,7 +7,6 @@ content or is copied there, so that nothing is read again. Whether it may be bel
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.stamp import HashedFile, KnownFile, Stamp
@@ -33,8 +32,7 @@ class PublishRows(ContentRows):
             self.drop_content(id)
 
     def add_files(self, content: int, files: Sequence[HashedFile]) -> list[int]:
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'files'").fetchone()
-        ids = [id for id, _ in zip(count((row[0] if row else 0) + 1), files, strict=False)]
+        ids = self._free_file_ids(len(files))
         self._db.executemany(
             "INSERT INTO files (id, base, path, size, mtime_ns, ctime_ns, inode) VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
@@ -51,7 +49,7 @@ class PublishRows(ContentRows):
                 for cid, offset, length in file.leaves
             ],
         )
-        return ids
+        return list(ids)
 
     def known_files(self, bases: Sequence[int], paths: Sequence[str]) -> list[KnownFile | None]:
         return [self._known(bases, path_column(path)) for path in paths]
@@ -76,19 +74,25 @@ class PublishRows(ContentRows):
         self._db.executemany("UPDATE files SET base = ? WHERE id = ?", ((content, file) for file in files))
 
     def copy_files(self, content: int, files: Sequence[int]) -> None:
-        for file in files:
-            row = self._db.execute(
-                """INSERT INTO files (base, path, size, mtime_ns, ctime_ns, inode)
-                SELECT ?, path, size, mtime_ns, ctime_ns, inode FROM files WHERE id = ? RETURNING id""",
-                (content, file),
-            ).fetchone()
-            if row is None:
-                raise ChangedError(
-                    "what was known of these files went while they were published", hint="publish them again"
-                )
-            self._db.execute(
-                "INSERT INTO places SELECT cid, ?, offset, length FROM places WHERE file = ?", (row[0], file)
+        ids = self._free_file_ids(len(files))
+        copied = self._db.executemany(
+            """INSERT INTO files (id, base, path, size, mtime_ns, ctime_ns, inode)
+            SELECT ?, ?, path, size, mtime_ns, ctime_ns, inode FROM files WHERE id = ?""",
+            ((id, content, file) for id, file in zip(ids, files, strict=True)),
+        )
+        if files and copied.rowcount != len(files):
+            raise ChangedError(
+                "what was known of these files went while they were published", hint="publish them again"
             )
+        self._db.executemany(
+            "INSERT INTO places SELECT cid, ?, offset, length FROM places WHERE file = ?", zip(ids, files, strict=True)
+        )
+
+    def _free_file_ids(self, count: int) -> range:
+        """As many row ids as are needed, never used before: only one transaction writes at a time."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'files'").fetchone()
+        first = (row[0] if row else 0) + 1
+        return range(first, first + count)
 
     def drop_file(self, file: int) -> None:
         self._db.execute("DELETE FROM places WHERE file = ?", (file,))

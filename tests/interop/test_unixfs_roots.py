@@ -125,3 +125,19 @@ def made(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t
 def test_root_cid_equals_the_javascript_importers(case: str, made: dict[str, tuple[Path, str]]) -> None:
     path, cid = made[case]
     assert str(root_cid(str(path))) == cid
+
+
+@pytest.mark.long
+def test_a_folder_of_fifty_thousand_entries_has_the_javascript_importers_root(foreign: Path, tmp_path: Path) -> None:
+    _many(50_000)(tmp_path / "many")
+    command = ["node", "unixfs_roots.mjs"]
+    done = subprocess.run(
+        command,
+        cwd=foreign,
+        input=f"{tmp_path / 'many'}\n",
+        capture_output=True,
+        text=True,
+        timeout=JS_TIMEOUT_S,
+        check=True,
+    )
+    assert str(root_cid(str(tmp_path / "many"))) == done.stdout.strip()

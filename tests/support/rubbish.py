@@ -14,6 +14,8 @@ from libp2p.pubsub.pb import rpc_pb2
 from libp2p.utils import encode_varint_prefixed
 
 from p2pnode.core import encoding
+from p2pnode.core.bitswap_messages import PROTOCOLS as BITSWAP
+from p2pnode.core.bitswap_messages import Entry, Presence, Want, encode_answer, encode_wants
 from p2pnode.core.cid import DAG_PB, RAW, Cid
 from p2pnode.core.fetch_messages import PROTOCOL as FETCH
 from p2pnode.core.fetch_messages import encode_request as encode_fetch
@@ -36,7 +38,7 @@ def kad(network: str) -> str:
 
 def protocols(network: str) -> tuple[str, ...]:
     """Every protocol that a node serves."""
-    return IDENTIFY, PING, MESHSUB, kad(network), FETCH, SEARCH, SYNC, JOIN
+    return IDENTIFY, PING, MESHSUB, kad(network), FETCH, SEARCH, SYNC, JOIN, *BITSWAP
 
 
 def framed(payload: bytes) -> bytes:
@@ -67,9 +69,26 @@ class Rubbish:
             return framed(encode_join(key, self.circle, rng.randbytes(16), inviter=self.victim, joiner=self.me))
         if protocol == MESHSUB:
             return bytes(encode_varint_prefixed(self._rpc().SerializeToString()))
+        if protocol in BITSWAP:
+            return bytes(encode_varint_prefixed(self._bitswap()))
         if protocol.endswith("/kad/1.0.0"):
             return bytes(encode_varint_prefixed(self._kad().SerializeToString()))
         return rng.randbytes(32)
+
+    def _bitswap(self) -> bytes:
+        """Wants by the thousand, blocks that nobody asked for, and word of blocks that nobody has."""
+        rng = self.rng
+        cids = [Cid.of(rng.choice((RAW, DAG_PB)), rng.randbytes(8)) for _ in range(rng.choice((1, 20, 2000)))]
+        match rng.randrange(3):
+            case 0:
+                flags = {"want": rng.choice((Want.BLOCK, Want.HAVE)), "send_dont_have": rng.random() < 0.5}
+                return encode_wants(
+                    [Entry(cid, rng.randrange(2**31), **flags) for cid in cids], full=rng.random() < 0.2
+                )
+            case 1:
+                return encode_answer([(cid, rng.randbytes(30)) for cid in cids[:20]], protocol=rng.choice(BITSWAP))
+            case _:
+                return encode_answer([], [Presence(cid, rng.random() < 0.5) for cid in cids])
 
     def some(self, protocol: str) -> bytes:
         """Anything from nearly right to nothing at all."""

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import commands, content, curation, moving, network, real, transport
+from scripts.benchmarks import commands, content, curation, far, moving, network, real, transport
 from scripts.benchmarks.figures import Figure
 
 ROWS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -18,6 +18,7 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "providers": moving.providers,
     "stream": transport.stream,
     "trip": transport.trip,
+    "far": far.far,
     "gossip": network.gossip,
     "dht": network.dht,
     "requests": network.requests,

@@ -140,7 +140,7 @@ def test_a_whole_get_keeps_up_with_a_plain_socket(tmp_path: Path, link: Link) ->
                 work = publisher.json("publish", str(path), "--title", f"work {run}", "--licence", "CC0-1.0")
                 fetcher.run("peers", "connect", publisher.address)
                 begun = time.monotonic()
-                fetcher.run("get", work["work_id"], timeout_s=TIMEOUT_S)
+                fetcher.run("get", work["work"], timeout_s=TIMEOUT_S)
                 got.append(time.monotonic() - begun)
         finally:
             fetcher.stop()

@@ -12,7 +12,7 @@ from p2pnode.net.yamux.frames import MESSAGE_BYTES
 
 MOST_MESSAGES: Final = 4
 """Of full length, handed over at once: several in one system call."""
-LEAST_BYTES: Final = 4096
+LEAST_BYTES = 4096
 """Below it the frames' own bytes begin to count."""
 WRITE_S: Final = 0.01
 """What a write should take at most: a quarter of a far peer's round trip, and nothing that a near one's would notice."""

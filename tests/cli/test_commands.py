@@ -108,8 +108,28 @@ LISTS = [
     (["proposals"], "proposal.list", {}, PROPOSAL_ITEM, [PROPOSAL[:12], "flag: duplicate", "Readers"]),
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
 ]
-WITHOUT_METHOD = {"tui", "daemon", "cid", "help", "identity backup", "identity restore", "identity passphrase", "rescue"}
-ELSEWHERE = {"cat", "open", "publish", "search", "stop", "bundle export", "bundle import", "car export", "car import", "gateway"}
+WITHOUT_METHOD = {
+    "tui",
+    "daemon",
+    "cid",
+    "help",
+    "identity backup",
+    "identity restore",
+    "identity passphrase",
+    "rescue",
+}
+ELSEWHERE = {
+    "cat",
+    "open",
+    "publish",
+    "search",
+    "stop",
+    "bundle export",
+    "bundle import",
+    "car export",
+    "car import",
+    "gateway",
+} | {*("publishing", "publishing pause", "publishing resume", "publishing cancel", "watch", "watch on", "watch off")}
 
 
 def name_of(value: object) -> str | None:

@@ -29,6 +29,8 @@ from p2pnode.core.ids import NO_CIRCLE
 from p2pnode.errors import ChangedError
 from p2pnode.ports import Json
 from p2pnode.services.admission import Admission
+from p2pnode.services.bundle_export import BundleExport, Choice
+from p2pnode.services.bundle_import import BundleImport
 from p2pnode.services.car_export import export_car
 from p2pnode.services.car_import import CarImport
 from p2pnode.services.export import read_skeleton
@@ -55,6 +57,7 @@ WORK_BYTES = 1_700_000
 QUOTA_FOR_TWO = 5_000_000
 CHECKPOINT_BYTES = 400_000
 """Small, so that a fetch has many checkpoints."""
+BUNDLE = "all.bundle"
 NOON = 1_780_000_000.0
 CHANGES = ("write", "fsync", "rename", "unlink", "ftruncate", "chmod", "rmdir", "mkdir")
 
@@ -100,6 +103,8 @@ class Node:
             "transfers": transfers,
             "keeping": keeping,
             "checking": Checking(store, transfers, node.clock, ignore),
+            "bundles": BundleImport(store, admission, node.clock, ignore),
+            "exporting": BundleExport(store, views),
             "cars": CarImport(store, node.me, admission, node.clock, ignore),
         }
         return node
@@ -181,6 +186,17 @@ async def importing(node: Node, works: list[Json], folder: Path, rng: random.Ran
             await node.keeping.remove(work["cid"])
 
 
+async def carrying(node: Node, works: list[Json], folder: Path, rng: random.Random) -> None:
+    """Take in a bundle with all of the works, let some of them go again."""
+    await node.bundles.run(str(folder / BUNDLE), follow=(), on_progress=lambda progress: None)
+    for work in works:
+        say("has", work["cid"])
+    for work in works:
+        if rng.random() < 0.7:
+            say("may go", work["cid"])
+            await node.keeping.remove(work["cid"])
+
+
 async def mending(node: Node, works: list[Json], folder: Path, rng: random.Random) -> None:
     """Fetched, spoiled, checked, mended."""
     for work in rng.sample(works, 2):
@@ -206,6 +222,7 @@ JOURNEYS: dict[str, Journey] = {
     "fetch": fetching,
     "evict": evicting,
     "import": importing,
+    "bundle": carrying,
     "mend": mending,
 }
 
@@ -268,6 +285,17 @@ def quota_of(journey: str) -> int:
     return QUOTA_FOR_TWO if journey == "evict" else 1 << 30
 
 
+async def write_archives(provider: Node, works: list[Json], folder: Path, journey: str) -> None:
+    """What the journeys take in; written once for all children of a home."""
+    if journey == "bundle" and not await trio.Path(folder / BUNDLE).exists():
+        await provider.exporting.run(str(folder / BUNDLE), Choice(everything=True), on_progress=lambda progress: None)
+    for work in works if journey == "import" else ():
+        path = folder / f"{work['cid']}.car"
+        if not await trio.Path(path).exists():
+            root = Cid.parse(work["cid"])
+            await export_car(provider.store, root, str(path), on_progress=lambda progress: None)
+
+
 async def run_child(folder: Path, journey: str, seed: int, points: Points, endless: bool) -> None:
     """One round, or rounds until it is killed."""
     incoming.CHECKPOINT_BYTES = CHECKPOINT_BYTES
@@ -277,13 +305,7 @@ async def run_child(folder: Path, journey: str, seed: int, points: Points, endle
         provider = Node.on(MemoryStore(lambda: NOON), hub, "provider")
         await provider.publishings.start(nursery)
         works = [await provider.publish(folder / "sources" / name, name) for name in NAMES]
-        if journey == "import":
-            for work in works:
-                path = folder / f"{work['cid']}.car"
-                if not path.exists():
-                    await export_car(
-                        provider.store, Cid.parse(work["cid"]), str(path), on_progress=lambda progress: None
-                    )
+        await write_archives(provider, works, folder, journey)
         node = Node.on(store, hub, "subject", quota_of(journey))
         await node.network.connect(provider.network.addresses()[0])
         began, first = time.monotonic(), points.count

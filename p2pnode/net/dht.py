@@ -38,6 +38,11 @@ OWN_KEYS = 200_000
 MAX_FAILURES = 3
 """Requests in a row that a connected peer may leave unanswered before it leaves the routing table: one may be lost to a busy moment,
 but who never answers must not slow every lookup. Who is not even connected leaves at once."""
+REST_S = 30.0
+"""Whoever could not be reached is not asked again this long: others go on naming him, and each dial costs seconds."""
+MAX_RESTING = 1000
+LAST_WALK_S = 30.0
+"""The pause before a walk because of a newcomer doubles up to this: where many come and go, each would walk for every one."""
 WALK_INTERVAL_S = 600.0
 """Between looks around our own place: Kademlia's usual ten minutes."""
 FIRST_WALK_S = 0.5
@@ -76,6 +81,7 @@ class Dht:
         self._book = book
         self._provided: OrderedDict[bytes, None] = OrderedDict()
         self._failures: dict[PeerId, int] = {}  # of peers in the table, since they last answered
+        self._resting: OrderedDict[PeerId, float] = OrderedDict()  # until when
         self._walk_wanted = trio.Event()
         self.table = RoutingTable(self._peer)
         self.client = KadClient(open_stream)
@@ -206,10 +212,13 @@ class Dht:
 
     async def run(self) -> None:
         """Look around our own place soon after a newcomer, and every ten minutes; for ever."""
+        pause = FIRST_WALK_S
         while True:
-            with trio.move_on_after(WALK_INTERVAL_S * random.uniform(0.8, 1.2)):
+            with trio.move_on_after(WALK_INTERVAL_S * random.uniform(0.8, 1.2)) as quiet:
                 await self._walk_wanted.wait()
-            await trio.sleep(FIRST_WALK_S)
+            pause = FIRST_WALK_S if quiet.cancelled_caught else pause
+            await trio.sleep(pause)
+            pause = min(2 * pause, LAST_WALK_S)
             self._walk_wanted = trio.Event()
             await self.walk()
             await self.client.close_idle()
@@ -234,6 +243,8 @@ class Dht:
 
     async def _request(self, contact: Contact, *messages: KadMessage) -> KadMessage:
         """A request that keeps the routing table true: who answers is in it, who does not any more is not."""
+        if self._resting.get(contact.peer, 0.0) > trio.current_time() and not self._is_connected(contact.peer):
+            raise NetworkError(f"{contact.peer} could not be reached a moment ago")
         try:
             answer = await self.client.request(contact, *messages)
         except P2pnodeError:
@@ -249,6 +260,10 @@ class Dht:
             self._failures[peer] = failures
         else:
             self.table.remove(peer)
+            self._resting.pop(peer, None)
+            self._resting[peer] = trio.current_time() + REST_S
+            if len(self._resting) > MAX_RESTING:
+                self._resting.popitem(last=False)
 
     async def _tell(self, contact: Contact, wire: bytes) -> bool:
         own = self._own()

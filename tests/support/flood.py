@@ -32,6 +32,8 @@ PAUSE_S = 0.05
 HELD_STREAMS = 400
 """Of one name; the oldest are let go."""
 SILENT_SOCKETS = 20
+LIFE_S = 20.0
+"""Who was banned comes back under another name."""
 
 Attack = Callable[[Libp2pNetwork, PeerId, list[Any]], Awaitable[None]]
 
@@ -105,10 +107,11 @@ class Name:
     async def _open_streams(self, network: Libp2pNetwork, victim: PeerId, held: list[Any]) -> None:
         """Streams on which the protocol is agreed on, and nothing said; and PINGs that are never read."""
         for number in range(100):
-            stream = await network.open_stream(victim, (PING, IDENTIFY, self._kad)[number % 3])
-            held.append(stream)
-            with trio.move_on_after(0.05):
-                await stream.send_all(bytes(32))
+            with trio.move_on_after(0.2):
+                stream = await network.open_stream(victim, (PING, IDENTIFY, self._kad)[number % 3])
+                held.append(stream)
+                if number % 3 == 0:
+                    await stream.send_all(bytes(32))
 
     async def _fill_windows(self, network: Libp2pNetwork, victim: PeerId, held: list[Any]) -> None:
         """Requests beyond number behind one whose answer is not read."""
@@ -150,10 +153,13 @@ async def _main(count: int, seed: int, network: str, address: str, root: str) ->
 
         async def live(number: int, *, task_status: trio.TaskStatus[None]) -> None:
             node = NodeNet(0, network=network, listen=())
-            node.seed = hashlib.sha256(b"flood %d %d" % (seed, number)).digest()
-            async with node.open() as opened:
-                task_status.started()
-                await Name(network, address, root, did).run(opened)
+            task_status.started()
+            while True:
+                did["names"] += 1
+                node.seed = hashlib.sha256(b"flood %d %d %d" % (seed, number, did["names"])).digest()
+                async with node.open() as opened:
+                    with trio.move_on_after(LIFE_S):
+                        await Name(network, address, root, did).run(opened)
 
         for number in range(count):
             await nursery.start(live, number)

@@ -1,10 +1,11 @@
 """`ports.Stream` without a wire: two pipes of bounded memory between two ends, with back-pressure, half-closes, resets and losses.
 
-Made by `tests.support.loopback`; holds to the same contract as a stream of libp2p (`tests/net/test_contract.py`).
+Made by `p2pnode.sim.network`; holds to the same contract as a stream of libp2p (`tests/net/test_contract.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -18,9 +19,13 @@ WINDOW_BYTES = 256 << 10
 
 @dataclass
 class Link:
-    """What both ends of a stream share. `bytes` counts what was written at either; after `bytes_left` more of them it is lost."""
+    """What both ends of a stream share. `bytes` counts what was written at either; after `bytes_left` more of them it is lost.
+
+    `latency` draws the seconds that each write takes.
+    """
 
     bytes_left: int | None = None
+    latency: Callable[[], float] | None = None
     bytes: int = 0
     broken: bool = False
     pipes: list[Pipe] = field(default_factory=list)
@@ -61,7 +66,7 @@ class Pipe:
     async def write(self, data: bytes) -> None:
         self.link.count(len(data))
         at = 0
-        await trio.lowlevel.checkpoint()
+        await trio.sleep(self.link.latency() if self.link.latency else 0.0)
         while True:
             if self.link.broken:
                 raise NetworkError("the stream was reset or its connection lost")
@@ -100,7 +105,7 @@ class Pipe:
         self.changed()
 
 
-class LoopbackStream:
+class SimStream:
     """One end of a stream."""
 
     def __init__(self, peer: PeerId, out: Pipe, into: Pipe) -> None:
@@ -139,7 +144,7 @@ class LoopbackStream:
         await trio.lowlevel.checkpoint()
 
 
-def stream_pair(one: PeerId, other: PeerId, link: Link) -> tuple[LoopbackStream, LoopbackStream]:
+def stream_pair(one: PeerId, other: PeerId, link: Link) -> tuple[SimStream, SimStream]:
     """(the end of `one`, the end of `other`)."""
     there, back = Pipe(link), Pipe(link)
-    return LoopbackStream(other, there, back), LoopbackStream(one, back, there)
+    return SimStream(other, there, back), SimStream(one, back, there)

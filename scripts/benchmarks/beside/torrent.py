@@ -66,8 +66,10 @@ def main() -> None:
         while not handle.status().is_seeding:
             time.sleep(0.01)
         seconds = time.perf_counter() - began
-        handle.flush_cache()
-        same = digest(target / file.name) == digest(file)
+        handle.flush_cache()  # what it has not written yet does not count against it, but must come
+        deadline = time.monotonic() + 10
+        while not (same := digest(target / file.name) == digest(file)) and time.monotonic() < deadline:
+            time.sleep(0.5)
         tell(seconds=seconds, same=same, resident_mib=resident_mib(seeder.pid))
     finally:
         seeder.kill()

@@ -167,8 +167,16 @@ async def dht_long_key(attacker: Libp2pNetwork, victim: Libp2pNetwork) -> None:
 
 @attack
 async def identify_push_garbage(attacker: Libp2pNetwork, victim: Libp2pNetwork) -> None:
-    with pytest.raises(Exception, match="does not speak"):  # nothing may be pushed: we ask
-        await attacker.open_stream(victim.peer_id, "/ipfs/id/push/1.0.0")
+    before = victim.peers_table.introduction(attacker.peer_id)
+    for _ in range(3):  # the first is garbage, the others come too soon
+        await send(attacker, victim, "/ipfs/id/push/1.0.0", encode_varint_prefixed(b"\xff" * 300))
+    assert victim.peers_table.introduction(attacker.peer_id) == before
+
+
+@attack
+async def relay_garbage(attacker: Libp2pNetwork, victim: Libp2pNetwork) -> None:
+    for data in (b"\xff" * 50, encode_varint_prefixed(b"\xff" * 300), encode_varint_prefixed(b"")):
+        await send(attacker, victim, "/libp2p/circuit/relay/0.2.0/stop", data)
 
 
 @attack

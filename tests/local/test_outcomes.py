@@ -156,7 +156,7 @@ def test_mounts_are_walked_and_a_loop_of_them_ends(tmp_path: Path) -> None:
 
 
 def test_every_outcome_stands_in_the_docs() -> None:
-    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (DOCS / "publishing.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", (DOCS / "in-place.md").read_text(encoding="utf-8"), re.MULTILINE)
     said = " ".join(what for what, _ in rows)
     for word in (
         "symbolic link", "cannot be read", "socket", "pipe", "device", "not UTF-8", "normal form", "changes", "shorter", "vanishes",

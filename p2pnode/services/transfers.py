@@ -17,7 +17,7 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import WORK_PREFIX, PeerId, id_text, split_text
 from p2pnode.core.search_messages import PROTOCOL as SEARCH_PROTOCOL
-from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeError, RefusedError, TimedOutError
+from p2pnode.errors import ChangedError, DecodeError, NetworkError, NotFoundError, P2pnodeError, RefusedError, TimedOutError
 from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, WallClock, Work
 from p2pnode.services.background import contained
 from p2pnode.services.catalogue import put_manifest
@@ -204,6 +204,8 @@ class Transfers:
 
     async def _held(self, root: Cid, work: Work | None) -> Content | None:
         content = await self._store.read(lambda tx: tx.content(root))
+        if content is not None and content.damaged and not content.public:  # asking for it would tell others of it
+            raise ChangedError("this is private, and some of it has changed or is damaged: nobody else is asked for it")
         if content is None or content.state != "complete":
             return None
         if work is not None and work.state == "heard":

@@ -78,9 +78,7 @@ def _hint(reason: str) -> str:
     if "locked" in reason or "busy" in reason:
         return "another program holds the database: close it and try again"
     if "not a database" in reason or "malformed" in reason or "corrupt" in reason:
-        return (
-            "the database is damaged: move node.db away to start anew (files are not touched), or restore a copy of it"
-        )
+        return "the database is damaged: stop the node, then p2pnode rescue makes it anew; files are not touched"
     return "see whether the disk is healthy and still connected"
 
 

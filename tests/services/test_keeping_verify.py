@@ -113,6 +113,8 @@ async def test_what_is_private_is_not_asked_of_others(tmp_path: Path) -> None:
         assert [(one["state"], one["reason"]) for one in answer["repairs"]] == [
             ("left", "it is private: nobody else has it")
         ]
+        with pytest.raises(ChangedError, match="private"):
+            await anna.get(published["work"])
         assert not (await anna.store.read(lambda tx: tx.content(root))).public  # type: ignore[union-attr]
         assert anna.network.opened == []
 

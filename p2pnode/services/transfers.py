@@ -17,7 +17,15 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import WORK_PREFIX, PeerId, id_text, split_text
 from p2pnode.core.search_messages import PROTOCOL as SEARCH_PROTOCOL
-from p2pnode.errors import ChangedError, DecodeError, NetworkError, NotFoundError, P2pnodeError, RefusedError, TimedOutError
+from p2pnode.errors import (
+    ChangedError,
+    DecodeError,
+    NetworkError,
+    NotFoundError,
+    P2pnodeError,
+    RefusedError,
+    TimedOutError,
+)
 from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, WallClock, Work
 from p2pnode.services.background import contained
 from p2pnode.services.catalogue import put_manifest

@@ -137,10 +137,11 @@ class _Scan:
     def __init__(self, path: str, on_progress: Progress, memory: Memory, clock_ns: Callable[[], int]) -> None:
         self._path, self._on_progress, self._memory, self._clock_ns = path, on_progress, memory, clock_ns
         self._bytes = self._size = self._files = self._known = 0
-        self._hashers = Hashers()
+        self._hashers: Hashers
         self._ended: set[Level] = set()  # folders that were walked and are still read in
 
     def run(self) -> Generator[Event, None, None]:
+        self._hashers = Hashers()  # now, not before: an iterator that nobody begins must not leave threads behind
         try:
             mode = os.lstat(self._path).st_mode
             if stat.S_ISLNK(mode):

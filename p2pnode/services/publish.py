@@ -100,6 +100,10 @@ class Order:
     revises: WorkId | None = None
 
 
+class RepeatedError(RefusedError):
+    """Exactly this is published already: there is nothing to keep for another try."""
+
+
 class Publish:
     """Publishing on one node; several may run at once."""
 
@@ -196,7 +200,7 @@ class Publish:
         held, key = self._revised(tx, order.revises)
         follows = Manifest.of(held.manifest)
         if Description.of(follows).fields(held.root, held.bytes, held.files) == work:
-            raise RefusedError("nothing has changed since the newest revision", hint="nothing was published")
+            raise RepeatedError("nothing has changed since the newest revision", hint="nothing was published")
         seq, created = tx.next_seq(key.public, now)
         created = max(created, follows.created + 1)  # of two in one second the later one must win
         if created // SECONDS_A_DAY != seq >> 16:
@@ -266,7 +270,7 @@ def _refuse_repetition(tx: Tx, root: Cid, title: str, author: bytes, *, private:
         if held.private and not private:
             continue  # made public now: a work of its own, since the private one's id was never to be told
         if held.author == author and held.title == title and held.state == "own":
-            raise RefusedError(
+            raise RepeatedError(
                 f"this very content is already published under that title, as {id_text(WORK_PREFIX, held.id)}",
                 hint="nothing was changed; to describe it differently, give another --title",
             )

@@ -49,6 +49,8 @@ class Reading:
     skipped_count: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     """Set it, and reading ends soon with GivenUp; what was hashed by then is kept."""
+    failure: Exception | None = None
+    """Why the scan ended early; raised once everything that it told before is stored."""
     _file: int = -1
 
     def keep(self, batch: Sequence[Event], tx: Tx) -> None:
@@ -106,6 +108,8 @@ async def read_into_store(store: Store, reading: Reading, on_progress: Callable[
         raise _first(group) from None
     finally:
         reading.stop.set()
+    if reading.failure is not None:
+        raise reading.failure
     assert reading.scanned is not None, "a scan ends with Scanned"
     return reading.scanned
 
@@ -150,7 +154,10 @@ async def _scan(
             events.close()  # type: ignore[attr-defined]  # it is a generator: closing ends its threads now
 
     async with send:
-        await trio.to_thread.run_sync(work, abandon_on_cancel=True)  # type: ignore[call-arg]  # as above
+        try:
+            await trio.to_thread.run_sync(work, abandon_on_cancel=True)  # type: ignore[call-arg]  # as above
+        except Exception as error:
+            reading.failure = error
 
 
 def _batches(events: Iterator[Event], store: Callable[[list[Event]], None]) -> None:

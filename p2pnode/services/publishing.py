@@ -15,10 +15,10 @@ from typing import Literal
 import trio
 
 from p2pnode.core.ids import CIRCLE_PREFIX, WORK_PREFIX, id_text
-from p2pnode.errors import AmbiguousError, NotFoundError, P2pnodeError, RefusedError, StoreError, UsageError
+from p2pnode.errors import AmbiguousError, NotFoundError, P2pnodeError, RefusedError, StoreError
 from p2pnode.ports import Emit, Json, Store, Tx, WallClock
 from p2pnode.services.background import contained
-from p2pnode.services.publish import Order, Publish
+from p2pnode.services.publish import Order, Publish, RepeatedError
 from p2pnode.services.publish_reading import GivenUp, Reading, read_into_store
 from p2pnode.services.publishing_order import Remembered, decode, encode
 
@@ -56,6 +56,8 @@ class Publishing:
     error: P2pnodeError | None = None
     watchers: list[OnProgress] = field(default_factory=list)
     reading: Reading | None = None
+    detached: bool = False
+    """Nobody needs to wait for it; else it pauses when the last one who waits goes away."""
 
     @property
     def running(self) -> bool:
@@ -101,21 +103,19 @@ class Publishings:
             held = decode(value)
             one = Publishing(key[len(PREFIX) :], held.order, held.began, held.content, held.earlier)
             self._all[one.id] = one
+            one.detached = True
             if held.paused:
                 one.state, one.reason = "paused", held.reason
                 one.ended.set()
             else:
                 await self._go_on(one)
 
-    async def begin(self, order: Order) -> Publishing:
-        """A new publishing, or the paused one of the same order. It runs by itself; see `wait`."""
+    async def begin(self, order: Order, *, detach: bool = False) -> Publishing:
+        """A new publishing, or the unfinished one of the same order. It runs by itself; see `wait`."""
         order = await self._publish.checked(order)
         for one in self._all.values():
-            if one.order == order and one.state == "paused":
-                await self._go_on(one)
-                return one
-            if one.order == order and one.running:
-                return one
+            if one.order == order and (one.state == "paused" or one.running):
+                return await self.resume(one.id, detach=detach or (one.running and one.detached))
         if sum(not one.ended.is_set() or one.state == "paused" for one in self._all.values()) >= MAX_UNFINISHED:
             raise RefusedError(
                 f"{MAX_UNFINISHED} publishings are unfinished", hint="see and end some: p2pnode publishing"
@@ -125,7 +125,7 @@ class Publishings:
         def begin(tx: Tx) -> Publishing:
             content = self._publish.begin(tx, order)
             tx.keep_building(content)
-            one = Publishing(id, order, self._clock(), content)
+            one = Publishing(id, order, self._clock(), content, detached=detach)
             tx.set_meta(PREFIX + id, one.remembered(paused=False))
             return one
 
@@ -140,7 +140,8 @@ class Publishings:
         try:
             await one.ended.wait()
         except trio.Cancelled:
-            if one.running and self._nursery is not None:
+            alone = not one.detached and one.watchers == [on_progress]
+            if alone and one.running and self._nursery is not None:
                 self._nursery.start_soon(self._end, one, "pause")
             raise
         finally:
@@ -165,10 +166,11 @@ class Publishings:
         self._refuse_finished(one)
         return one
 
-    async def resume(self, id: str) -> Publishing:
+    async def resume(self, id: str, *, detach: bool = False) -> Publishing:
         """Go on where it was."""
         one = self._find(id)
         self._refuse_finished(one)
+        one.detached = detach
         if not one.running:
             await self._go_on(one)
         return one
@@ -269,10 +271,10 @@ class Publishings:
             self._emit("work.published", told)
 
     async def _failed(self, one: Publishing, error: P2pnodeError) -> None:
-        """A disk that is full, away or broken may be well again: what was hashed stays. What a rule refuses is given up."""
-        gone = isinstance(error, UsageError) and (one.earlier is not None or bool(one.progress))
-        if isinstance(error, StoreError) or gone:
-            error.hint = f"go on when that is mended: p2pnode publishing resume {one.id}"
+        """What may be well another time (a full disk, a quota, a folder that is away, a circle that waits) keeps what was hashed."""
+        begun = one.earlier is not None or bool(one.progress)
+        if isinstance(error, StoreError) or (begun and not isinstance(error, RepeatedError)):
+            error.hint = f"{error.hint}; to go on then: p2pnode publishing resume {one.id}".lstrip("; ")
             await self._pause(one, error.message)
         else:
             await self._drop(one, "failed", error.message)

@@ -238,7 +238,7 @@ class Watching:
         work = await self._store.read(lambda tx: tx.work(one.work))
         if work is not None:
             said = Description.of(Manifest.of(work.manifest))
-            await self._publishings.begin(Order(one.path, said, revises=one.work))
+            await self._publishings.begin(Order(one.path, said, revises=one.work), detach=True)
 
     async def _lies_in(self, work: Work) -> Content:
         content = await self._store.read(lambda tx: tx.content(work.root))

@@ -22,7 +22,7 @@ async def publish(node: Node, params: Params, emit: Emit) -> Json:
     params.end()
     if detach and watch:
         raise UsageError("only what is waited for can be watched at once", hint="later: p2pnode watch on WORK")
-    one = await node.publishings.begin(order)
+    one = await node.publishings.begin(order, detach=detach)
     answer = await _answer(node, one, detach, emit)
     if watch:
         work = await node.store.read(lambda tx: find_work(tx, str(answer["work"])))
@@ -79,7 +79,7 @@ async def publishing_resume(node: Node, params: Params, emit: Emit) -> Json:
     """Go on where it was; the answer is that of work.publish, unless `detach`."""
     id, detach = params.text("publishing"), params.flag("detach")
     params.end()
-    return await _answer(node, await node.publishings.resume(id), detach, emit)
+    return await _answer(node, await node.publishings.resume(id, detach=detach), detach, emit)
 
 
 async def publishing_cancel(node: Node, params: Params, emit: Emit) -> Json:

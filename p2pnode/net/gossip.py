@@ -42,6 +42,8 @@ WRITE_S = 30.0
 REOPEN_S = 10.0
 """Pause before a stream that broke, or could not be opened, is opened again."""
 READ_BYTES = 64 << 10
+FRAMES_A_TURN = 16
+"""Read of one neighbour before others have their turn: thousands of the smallest fit one read."""
 
 Validate = Callable[[PeerId, bytes], bool]
 Deliver = Callable[[PeerId, bytes], None]
@@ -203,8 +205,10 @@ class Gossip:
         self._known(stream.peer)
         reader = FrameReader()
         while data := await stream.receive_some(READ_BYTES):
-            for frame in reader.feed(data):
+            for number, frame in enumerate(reader.feed(data), start=1):
                 await self._on_frame(stream.peer, frame)
+                if number % FRAMES_A_TURN == 0:
+                    await trio.lowlevel.checkpoint()
             stream.hold(reader.size)
 
     async def _on_frame(self, peer: PeerId, frame: bytes) -> None:

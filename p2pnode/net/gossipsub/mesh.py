@@ -55,6 +55,9 @@ class Mesh:
         self._subscribers: dict[str, set[PeerId]] = {}
         self._backoff: dict[tuple[PeerId, str], float] = {}
         self._wanted: dict[bytes, int] = {}
+        self._greeted: set[tuple[PeerId, str]] = (
+            set()
+        )  # whom a topic's messages were offered to since the last heartbeat
         self._beats = 0
         self.seen, self.cache = Seen(), Cache()
 
@@ -121,11 +124,11 @@ class Mesh:
 
     def heard(self, peer: PeerId, said: rpc.Rpc, now: float) -> None:
         """Everything in an RPC but its messages."""
-        for topic, subscribe in said.subscriptions:
+        for topic, subscribe in dict(said.subscriptions).items():  # each topic once, however often an RPC says it
             self._on_subscription(peer, topic, subscribe, now)
-        for topic in said.graft:
+        for topic in dict.fromkeys(said.graft):
             self._on_graft(peer, topic, now)
-        for topic, backoff_s in said.prune:
+        for topic, backoff_s in dict(said.prune).items():
             self._on_prune(peer, topic, backoff_s, now)
         if said.have:
             self._on_have(peer, said.have)
@@ -143,7 +146,9 @@ class Mesh:
             self._subscribers.setdefault(topic, set()).add(peer)
             if topic in self._topics:
                 self._fill(topic, DEGREE_LOW, now)
-                self._offer(topic, [peer])
+                if (peer, topic) not in self._greeted:
+                    self._greeted.add((peer, topic))
+                    self._offer(topic, [peer])
 
     def _unsubscribe(self, peer: PeerId, topic: str) -> None:
         if subscribers := self._subscribers.get(topic):
@@ -179,6 +184,7 @@ class Mesh:
     def heartbeat(self, now: float) -> None:
         """Every HEARTBEAT_S: mend the meshes, offer what was said, forget what is old."""
         self._beats += 1
+        self._greeted.clear()
         self._backoff = {key: until for key, until in self._backoff.items() if until > now}
         self._wanted = {id: beat for id, beat in self._wanted.items() if beat > self._beats - 2}
         self.seen.expire(now)

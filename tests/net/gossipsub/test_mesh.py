@@ -206,6 +206,25 @@ def test_a_neighbour_makes_us_keep_only_so_much(wire: Wire, monkeypatch: pytest.
     assert not wire.mesh._subscribers and not wire.mesh._subscribed and not wire.mesh._wanted
 
 
+def test_saying_a_thing_a_thousand_times_costs_what_once_costs(wire: Wire) -> None:
+    wire.mesh.join(TOPIC, 0.0)
+    (peer,) = wire.meets(1)
+    id, frame = message(b"theirs")
+    wire.mesh.accepted(id, TOPIC, frame, (), 0.0)
+    wire.mesh.heard(peer, rpc.Rpc(prune=[(TOPIC, 1)] * 1000), 0.0)
+    before = len(wire.frames[peer])
+    for _ in range(3):
+        wire.mesh.heard(peer, rpc.Rpc(subscriptions=[(TOPIC, False), (TOPIC, True)] * 500), 0.5)
+        wire.mesh.heard(peer, rpc.Rpc(subscriptions=[(TOPIC, False)], graft=[TOPIC] * 1000), 0.5)
+    wire.mesh.heard(peer, rpc.Rpc(subscriptions=[(TOPIC, True)]), 0.5)
+    said = wire.sent[peer][before:]
+    assert sum(bool(one.have) for one in said) <= 1 and len(said) <= 4
+    wire.mesh.heartbeat(1.0)
+    wire.mesh.heard(peer, rpc.Rpc(subscriptions=[(TOPIC, False)]), 1.5)
+    wire.mesh.heard(peer, rpc.Rpc(subscriptions=[(TOPIC, True)]), 1.5)
+    assert sum(bool(one.have) for one in wire.sent[peer]) <= 3
+
+
 def test_memories_are_bounded() -> None:
     seen = Seen()
     for number in range(MAX_SEEN + 10):

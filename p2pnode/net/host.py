@@ -25,7 +25,6 @@ from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from libp2p.tools.anyio_service import TrioManager
-from libp2p.transport.tcp.tcp import TCP
 from libp2p.transport.upgrader import TransportUpgrader
 from multiaddr import Multiaddr
 
@@ -38,6 +37,8 @@ from p2pnode.net.hardening.swarm import MAX_HANDSHAKES
 from p2pnode.net.multistream import answering
 from p2pnode.net.noise.transport import NoiseTransport
 from p2pnode.net.places import MAX_INBOUND, Places
+from p2pnode.net.tcp import MeteredTCP
+from p2pnode.net.traffic import Traffic
 
 log = logging.getLogger("p2pnode.net")
 
@@ -62,8 +63,8 @@ CLOSE_S = 1.5
 """For a polite end of all connections together, before they are cut."""
 
 
-def build_host(seed: bytes) -> BasicHost:
-    """A host with the Ed25519 key of this 32-byte seed. It does not listen yet."""
+def build_host(seed: bytes, traffic: Traffic) -> BasicHost:
+    """A host with the Ed25519 key of this 32-byte seed, whose bytes go by `traffic`. It does not listen yet."""
     harden()
     keys = create_new_key_pair(seed)
     identity = ID.from_pubkey(keys.public_key)
@@ -77,7 +78,7 @@ def build_host(seed: bytes) -> BasicHost:
         identity,
         peerstore,
         upgrader,
-        transports=[TCP()],
+        transports=[MeteredTCP(traffic)],
         retry_config=RetryConfig(max_retries=0),
         connection_config=ConnectionConfig(
             max_connections=MAX_CONNECTIONS,

@@ -33,6 +33,7 @@ from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.net.relay.relaying import Relaying
 from p2pnode.net.stream import Libp2pStream
+from p2pnode.net.traffic import Traffic
 from p2pnode.ports import AddressBook, Ban, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
 
 log = logging.getLogger("p2pnode.net")
@@ -86,6 +87,7 @@ class Libp2pNetwork:
         self._in_use: dict[PeerId, WeakSet[Libp2pStream]] = {}  # streams that services opened
         self._members: Callable[[], Container[PeerId]] = frozenset
         self.bans = bans
+        self.meter = Traffic()
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
         self.gossip = Gossip(self._id, host.get_private_key(), self._open_gossip, nursery)
         self.relaying = Relaying(
@@ -436,7 +438,8 @@ async def open_network(
     for address in listen:
         check_address(address)
     known = [split_address(address) for address in [*bootstrap, *relays]]
-    host = build_host(host_key)
+    traffic = Traffic()
+    host = build_host(host_key, traffic)
     bans = Bans()
     failure: Exception | None = None  # raised last, so that no nursery wraps it into a group
     closing = trio.Event()
@@ -448,6 +451,8 @@ async def open_network(
         network = Libp2pNetwork(
             host, nursery, network_name, address_book, providers, clock, bans, relay_limits, known[len(bootstrap) :]
         )
+        network.meter = traffic
+        nursery.start_soon(traffic.run)
         try:
             failure = await listen_on(host, listen)
             if failure is None:

@@ -1,7 +1,7 @@
 """A TCP connection as libp2p's layers use it (ReadWriteCloser), with one system call for as many bytes as there are.
 
-Every byte of the node's connections goes through `receive` and `write` here, and nowhere else. Put in the place of libp2p's by
-`net.hardening.throughput`; `receive` is used by `net.noise.session`.
+Every byte of the node's connections goes through `receive` and `write` here, and nowhere else, and is counted there (`net.traffic`).
+Put in the place of libp2p's by `net.hardening.throughput`; `receive` is used by `net.noise.session`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,16 @@ import trio
 from libp2p.io.abc import ReadWriteCloser
 from libp2p.io.exceptions import ConnectionClosedError
 
+from p2pnode.core.pace import LEAST_PIECE_BYTES
+from p2pnode.net.traffic import NO_WINDOW_BYTES, Overhead, Traffic, clamp_window, overhead
+
 RECEIVE_BYTES = 256 << 10
 """Read from a socket at once: four full Noise messages."""
 
 SMALL_BYTES = 64 << 10
 """A write up to this size does not give way to other tasks when the socket takes it at once."""
+LIMITED_S = 300.0
+"""A limited line lets nobody wait longer for his turns: 300 kB at the lowest rate that can be set."""
 
 _buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("receive buffer")
 
@@ -31,6 +36,15 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
         self._received = b""  # and not yet read
         self._buffer = _shared_buffer()
         self._waited = True  # and so gave way to other tasks
+        self._traffic: Traffic | None = None
+        self._sent = self._came = 0  # bytes of payload
+        self._owed = 0  # of those that came, not yet paid to a limited line
+        self._clamp = NO_WINDOW_BYTES
+
+    def meter(self, traffic: Traffic) -> None:
+        """From now on its bytes are counted, and paced, with all others of this node."""
+        self._traffic = traffic
+        traffic.joined(self)
 
     async def receive(self) -> memoryview | bytes:
         """At least one byte, b"" at the end. What is returned is good until the next await of any task: all sockets of a node share
@@ -39,9 +53,12 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
         if self._received:
             data, self._received = self._received, b""
             return data
+        buffer = await self._buffer_to_fill()
         while True:
             try:
-                return self._buffer[: self._socket.recv_into(self._buffer)]
+                count = self._socket.recv_into(buffer)
+                self._count(0, count)
+                return buffer[:count]
             except BlockingIOError:
                 failure = None
             except OSError as error:
@@ -73,9 +90,14 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
         else:
             await trio.lowlevel.checkpoint_if_cancelled()
         left, failure = memoryview(data), None
+        line = self._traffic.up if self._traffic else None
         while left and failure is None:
+            allowed = await line.turn(len(left)) if line and line.is_limited else len(left)
+            sent = 0
             try:
-                left = left[self._socket.send(left) :]
+                sent = self._socket.send(left[:allowed])
+                left = left[sent:]
+                self._count(sent, 0)
             except BlockingIOError:
                 try:
                     await trio.lowlevel.wait_writable(self._socket.fileno())
@@ -83,8 +105,44 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
                     raise ConnectionClosedError("TCP: closed by this node", transport="tcp") from error
             except OSError as error:
                 failure = error
+            finally:
+                if line and sent < allowed:
+                    line.give_back(allowed - sent)
         if failure is not None:
             raise _lost(failure)
+
+    @property
+    def own_delay_s(self) -> float:
+        """How long a write may wait for its turns on a limited line."""
+        return LIMITED_S if self._traffic and self._traffic.up.is_limited else 0.0
+
+    def overhead(self) -> Overhead:
+        """What the connection cost so far beside its payload."""
+        return overhead(self._socket, self._sent, self._came)
+
+    def clamp_window(self, count: int) -> None:
+        """How much may arrive before it is read."""
+        if count != self._clamp and self._socket.fileno() >= 0:
+            self._clamp = count
+            clamp_window(self._socket, count)
+
+    async def _buffer_to_fill(self) -> memoryview:
+        """All of the buffer; on a limited line a piece of it, when what came last is paid for."""
+        line = self._traffic.down if self._traffic else None
+        if line is None or not line.is_limited:
+            return self._buffer
+        owed, self._owed = self._owed, 0
+        await line.pay(owed)
+        return self._buffer[: max(LEAST_PIECE_BYTES, line.piece() // 4)]
+
+    def _count(self, sent: int, came: int) -> None:
+        self._sent += sent
+        self._came += came
+        if self._traffic:
+            self._owed = came
+            self._traffic.up.bytes += sent
+            self._traffic.down.bytes += came
+            self._traffic.used(self)
 
     async def _give_way(self) -> None:
         """Let other tasks run, unless they did since the last call: a turn of the loop costs as much as a small message."""
@@ -97,6 +155,8 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
     async def close(self) -> None:
         """Close the socket; who reads sees the end, who writes an error."""
         if self._socket.fileno() >= 0:
+            if self._traffic:
+                self._traffic.left(self)
             trio.lowlevel.notify_closing(self._socket.fileno())
             self._socket.close()
         await trio.lowlevel.checkpoint()

@@ -69,6 +69,11 @@ class NoiseSession(BaseSession):  # type: ignore[misc]  # libp2p is not checked
         await self.conn.write(sealed)
         _spare.append(buffer)  # not after an error: somebody may still hold it
 
+    @property
+    def own_delay_s(self) -> float:
+        """How long a write may take that the peer is not to blame for."""
+        return float(getattr(getattr(self.conn, "stream", None), "own_delay_s", 0.0))
+
     async def close(self) -> None:
         """Close the connection."""
         await self.conn.close()

@@ -249,13 +249,11 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
             if await self._write(batch):
                 pace.wrote(len(batch), trio.current_time() - begun)
             else:
-                await trio.sleep(
-                    GOODBYE_S
-                )  # why may be in what has arrived: the reader comes to it, and ends this task
+                await trio.sleep(GOODBYE_S)  # why may be in what has arrived: the reader then ends this task
                 self._lose("the peer takes nothing any more")
 
     async def _write(self, batch: bytes) -> bool:
-        with trio.move_on_after(WRITE_S) as patience:
+        with trio.move_on_after(WRITE_S + getattr(self.secured_conn, "own_delay_s", 0.0)) as patience:
             try:
                 await self.secured_conn.write(batch)
             except Exception as error:  # the layers below have many

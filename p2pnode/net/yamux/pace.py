@@ -14,6 +14,8 @@ MOST_MESSAGES: Final = 4
 """Of full length, handed over at once: several in one system call."""
 LEAST_BYTES = 4096
 """Below it the frames' own bytes begin to count."""
+FIRST_BYTES: Final = 16 << 10
+"""On a link of which nothing is known yet, and which may be limited to a trickle."""
 WRITE_S: Final = 0.01
 """What a write should take at most: a quarter of a far peer's round trip, and nothing that a near one's would notice."""
 
@@ -24,7 +26,7 @@ class Pace:
     __slots__ = ("_bytes",)
 
     def __init__(self) -> None:
-        self._bytes = MOST_MESSAGES * MESSAGE_BYTES
+        self._bytes = FIRST_BYTES
 
     @property
     def messages(self) -> int:
@@ -39,5 +41,5 @@ class Pace:
         quarter: a busy machine makes a fast link look slow for a moment."""
         if seconds > WRITE_S:
             self._bytes = max(LEAST_BYTES, self._bytes // 4, min(self._bytes, int(count * WRITE_S / seconds)))
-        elif seconds < WRITE_S / 2:
+        elif seconds < WRITE_S / 2 and count * 2 >= self._bytes:  # a small one is quick on any link
             self._bytes = min(MOST_MESSAGES * MESSAGE_BYTES, self._bytes * 2)

@@ -19,21 +19,18 @@ from dataclasses import dataclass, field
 from p2pnode.core.cid import Cid
 from p2pnode.core.layout import Piece
 from p2pnode.core.stamp import UNSETTLED, HashedFile, KnownFile
-from p2pnode.core.unixfs import EMPTY_LEAF, Built, FileBuilder, build_folder, build_symlink
+from p2pnode.core.unixfs import Built, FileBuilder, build_folder, build_symlink
 from p2pnode.errors import ChangedError, UsageError
 from p2pnode.limits import LEAF_BYTES, MIB
 from p2pnode.local.events import (
     NO_MEMORY,
-    Began,
     Blocks,
     Event,
     Files,
     Kept,
-    Leaves,
     Memory,
     Progress,
     Scanned,
-    Withdrawn,
 )
 from p2pnode.local.folder import Folder, kind_in_words
 from p2pnode.local.hashing import (
@@ -44,26 +41,16 @@ from p2pnode.local.hashing import (
     LeftOut,
     Outcome,
     hash_files,
-    hash_range,
     reason,
-    regular,
     stamp_of,
-    unchanged,
 )
+from p2pnode.local.long_file import HANG_S, JOBS_AHEAD, KNOWN_LEAVES, LongFiles
 from p2pnode.local.walk import Ended, Found, Item, Level, Link, Skipped, refuse_home, walk
 
 LONG_BYTES = 8 * MIB
 """A file over this is read by ranges, several at a time; a smaller one by one thread, with others."""
 CHUNK_ITEMS, CHUNK_BYTES, CHUNK_FOLDERS = 128, LONG_BYTES, 16
 """Entries, bytes of file and finished folders (each an open descriptor) that make one job for a thread."""
-RANGE_BYTES = 4 * LEAF_BYTES
-"""Bytes of a long file that make one job."""
-JOBS_AHEAD = 2
-"""Jobs that wait for each thread, so that it never waits for us."""
-KNOWN_LEAVES = 4096
-"""Leaves of a known long file that are asked for at once."""
-HANG_S = 5.0
-"""How long jobs under way are waited for when a scan is given up; past it their files stay open: their disk does not answer."""
 
 
 @dataclass(slots=True)
@@ -138,10 +125,12 @@ class _Scan:
         self._path, self._on_progress, self._memory, self._clock_ns = path, on_progress, memory, clock_ns
         self._bytes = self._size = self._files = self._known = 0
         self._hashers: Hashers
+        self._long: LongFiles
         self._ended: set[Level] = set()  # folders that were walked and are still read in
 
     def run(self) -> Generator[Event, None, None]:
         self._hashers = Hashers()  # now, not before: an iterator that nobody begins must not leave threads behind
+        self._long = LongFiles(self._hashers, self._memory, self._clock_ns, self._advance)
         try:
             mode = os.lstat(self._path).st_mode
             if stat.S_ISLNK(mode):
@@ -276,6 +265,11 @@ class _Scan:
         level.parent.entries.append((level.name, built))
         return None
 
+    def _advance(self, bytes: int, known: int, path: str) -> None:
+        self._bytes += bytes
+        self._known += known
+        self._on_progress(self._bytes, self._files, path)
+
     def _count(self, built: Built, path: str) -> None:
         self._size += built.size
         self._files += 1
@@ -289,101 +283,17 @@ class _Scan:
         folder = Folder.open(os.path.realpath(parent))
         try:
             refuse_home(folder)
-            return (yield from self._long(folder, name, ""))
+            built = yield from self._long.read(folder, name, "")
         finally:
             folder.close()
+        self._count(built, "")
+        return built
 
     def _long_in_folder(self, item: Found) -> Generator[Event, None, None]:
         try:
-            built = yield from self._long(item.level.folder, os.fsdecode(item.name), item.path)
+            built = yield from self._long.read(item.level.folder, os.fsdecode(item.name), item.path)
         except (LeftOut, OSError) as error:
             yield Skipped(item.path, reason(error))
         else:
             item.level.entries.append((item.name, built))
-
-    def _long(self, folder: Folder, name: str, path: str) -> Generator[Event, None, Built]:
-        descriptor = folder.open_file(name)
-        try:
-            now_ns, before = self._clock_ns(), regular(descriptor)
-            builder, begun = FileBuilder(), self._bytes
-            known = self._memory.files([path])[0]
-            if known is None or known.stamp != stamp_of(before) or known.stamp.inode == UNSETTLED:
-                known = None
-            elif known.base != self._memory.unfinished and not (yield from self._whole(known, builder)):
-                builder, known = FileBuilder(), None
-            if known is None or known.base == self._memory.unfinished:
-                stamp = stamp_of(before)
-                yield Began(path, stamp if stamp.settled(now_ns) else stamp.unsettled(), known)
-                try:
-                    start = 0 if known is None else (yield from self._continue(known, builder))
-                    if start < before.st_size or not builder.begun:
-                        yield from self._ranges(descriptor, before, start, builder, path)
-                    unchanged(descriptor, before, now_ns)
-                except (LeftOut, OSError):
-                    self._bytes = begun
-                    yield Withdrawn()
-                    raise
-        finally:
-            os.close(descriptor)
-        built, blocks = builder.finish()
-        yield Blocks(tuple(blocks))
-        self._count(built, path)
-        return built
-
-    def _whole(self, known: KnownFile, builder: FileBuilder) -> Generator[Event, None, bool]:
-        """Take over a file that is known whole. False if it is not whole after all (a leaf of it went bad)."""
-        before = self._bytes, self._known
-        if (yield from self._continue(known, builder)) == known.stamp.size and builder.begun:
-            yield Kept(((known.id, known.base),))
-            return True
-        self._bytes, self._known = before
-        return False
-
-    def _continue(self, known: KnownFile, builder: FileBuilder) -> Generator[Event, None, int]:
-        """Take over the leaves that are known, gapless from the beginning. Where reading goes on."""
-        offset = 0
-        while leaves := self._memory.leaves(known.id, offset, KNOWN_LEAVES):
-            for cid, start, length in leaves:
-                if start != offset or length != min(LEAF_BYTES, known.stamp.size - start):
-                    return offset
-                if blocks := builder.add(cid, length):
-                    yield Blocks(tuple(blocks))
-                offset += length
-                self._bytes += length
-                self._known += length
-            if offset == known.stamp.size:
-                break
-        return offset
-
-    def _ranges(
-        self, descriptor: int, before: os.stat_result, start: int, builder: FileBuilder, path: str
-    ) -> Generator[Event, None, None]:
-        if not before.st_size:
-            yield Leaves(((EMPTY_LEAF, 0, 0),))
-            return
-        size = before.st_size
-        offsets = iter(range(start, size, RANGE_BYTES))
-        ahead: deque[Future[list[Piece]]] = deque()
-
-        def more() -> None:
-            offset = next(offsets, None)
-            if offset is not None:
-                end = min(offset + RANGE_BYTES, size)
-                ahead.append(self._hashers.submit(lambda buffer: hash_range(descriptor, offset, end, buffer)))
-
-        try:
-            for _ in range(JOBS_AHEAD * self._hashers.threads):
-                more()
-            while ahead:
-                leaves = ahead.popleft().result()
-                more()
-                for cid, _, length in leaves:
-                    if blocks := builder.add(cid, length):
-                        yield Blocks(tuple(blocks))
-                    self._bytes += length
-                yield Leaves(tuple(leaves))
-                self._on_progress(self._bytes, self._files, path)
-                if os.fstat(descriptor).st_mtime_ns != before.st_mtime_ns:
-                    raise LeftOut(CHANGED)
-        finally:
-            wait([job for job in ahead if not job.cancel()], HANG_S)
+            self._count(built, item.path)

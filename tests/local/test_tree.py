@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from p2pnode.core.cid import Cid
 from p2pnode.errors import ChangedError, UsageError
-from p2pnode.local import hashing, tree
+from p2pnode.local import hashing, long_file, tree
 from p2pnode.local.events import Began, Blocks, Event, Files, Leaves, Scanned, Withdrawn
 from p2pnode.local.folder import Folder
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
@@ -83,7 +83,8 @@ def test_a_file_is_told_under_the_empty_path(folder: Path) -> None:
 def test_a_long_file_is_told_as_it_is_read(folder: Path) -> None:
     whole = list(scan(str(folder)))
     with (
-        mock.patch.multiple(tree, LONG_BYTES=LEAF, RANGE_BYTES=LEAF),
+        mock.patch.object(tree, "LONG_BYTES", LEAF),
+        mock.patch.object(long_file, "RANGE_BYTES", LEAF),
         mock.patch("p2pnode.core.unixfs.LINKS_PER_NODE", 2),
     ):
         events = list(scan(str(folder)))
@@ -189,8 +190,8 @@ def _append(path: Path) -> Callable[[], object]:
 @pytest.mark.parametrize("long", [False, True])
 def test_a_file_that_changes_meanwhile_is_left_out(folder: Path, long: bool) -> None:
     big = folder / "sub" / "big.bin"
-    sizes = {"LONG_BYTES": LEAF if long else 8 * LEAF, "RANGE_BYTES": LEAF}
-    with _while_reading(big, _append(big)), mock.patch.multiple(tree, **sizes):
+    sizes = mock.patch.object(tree, "LONG_BYTES", LEAF if long else 8 * LEAF)
+    with _while_reading(big, _append(big)), sizes, mock.patch.object(long_file, "RANGE_BYTES", LEAF):
         events = list(scan(str(folder)))
     assert _skipped(events) == {"sub/big.bin": "it changed while it was being read"}
     assert sorted(_told(events)) == sorted(_skeleton_of(events)) == ["a.txt", "nothing"]
@@ -206,8 +207,12 @@ def _without(folder: Path, path: Path) -> str:
 @pytest.mark.parametrize("long", [False, True])
 def test_a_file_that_becomes_shorter_is_left_out(folder: Path, long: bool) -> None:
     big = folder / "sub" / "big.bin"
-    sizes = {"LONG_BYTES": LEAF if long else 8 * LEAF, "RANGE_BYTES": LEAF}
-    with _while_reading(big, lambda: os.truncate(big, LEAF // 2)), mock.patch.multiple(tree, **sizes):
+    sizes = mock.patch.object(tree, "LONG_BYTES", LEAF if long else 8 * LEAF)
+    with (
+        _while_reading(big, lambda: os.truncate(big, LEAF // 2)),
+        sizes,
+        mock.patch.object(long_file, "RANGE_BYTES", LEAF),
+    ):
         events = list(scan(str(folder)))
     assert list(_skipped(events)) == ["sub/big.bin"]
     assert _skipped(events)["sub/big.bin"].endswith("while it was being read")

@@ -17,13 +17,14 @@ from p2pnode.core.manifest import Manifest
 from p2pnode.core.record import MANIFEST
 from p2pnode.core.stamp import TICK_NS
 from p2pnode.errors import NotFoundError, RefusedError, StoreError, UsageError
-from p2pnode.local import hashing, tree
+from p2pnode.local import hashing, long_file, tree
 from p2pnode.local.tree import root_cid
 from p2pnode.ports import Json
 from p2pnode.services.publish import Description, Order, Publish
 from p2pnode.services.publishing import PREFIX, Publishing, Publishings
 from tests.support.loopback import Hub
 from tests.support.people import Person
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.trio
 MIB = 1 << 20
@@ -189,7 +190,7 @@ async def test_after_a_kill_it_goes_on_by_itself(folder: Path, times: int, aged:
     (folder / "long.bin").write_bytes(os.urandom(30 * MIB))
     async with a_desk() as desk:
         at_once = mock.patch("p2pnode.services.publish_reading.BATCH_S", 0.0)
-        with at_once, mock.patch.object(tree, "RANGE_BYTES", MIB):
+        with at_once, mock.patch.object(long_file, "RANGE_BYTES", MIB):
             for _ in range(times):
                 async with trio.open_nursery() as nursery:
                     desk.nursery = nursery
@@ -198,9 +199,8 @@ async def test_after_a_kill_it_goes_on_by_itself(folder: Path, times: int, aged:
                     async with stopping_after(6 * MIB, nursery.cancel_scope.cancel):
                         await one.ended.wait()
         assert await meta(desk.person) == [PREFIX + one.id]
-        with trio.fail_after(10):  # what was killed here is only left behind: its threads end by themselves
-            while any(thread.name == "p2pnode hashing" for thread in threading.enumerate()):
-                await trio.sleep(0.01)
+        # what was killed here is only left behind: its threads end by themselves
+        await until(lambda: all(thread.name != "p2pnode hashing" for thread in threading.enumerate()))
         async with trio.open_nursery() as nursery, counting() as counted:
             desk.nursery = nursery
             await desk.again()

@@ -70,14 +70,15 @@ def plan_arrival(
         "SELECT id FROM contents WHERE root = ? AND state = 'partial'", (request.root.to_bytes(),)
     ).fetchone()
     id = earlier[0] if earlier else None
-    rows = {} if id is None else rows_of(connection, id, request.files)
-    if id is not None and rows is None:
+    known = ({}, set[int]()) if id is None else rows_of(connection, id, request.files)
+    if id is not None and known is None:
         tx.drop_content(id)  # another naming of the same tree: rare, and simpler to begin anew
     interior = 0
-    if id is None or rows is None:
-        id, rows = _begin(tx, connection, request), {}
+    if id is None or known is None:
+        id, known = _begin(tx, connection, request), ({}, set())
         interior = sum(len(data) for _, data in request.blocks)
-    add_files(tx, id, request.files, request.wanted, rows, request.chosen, interior)
+    rows, hidden = known
+    add_files(tx, id, request.files, request.wanted, rows, hidden, request.chosen, interior)
     tx.add_blocks(id, request.blocks)
     if (empty := Cid.of(RAW, b"")) in request.wanted:
         tx.add_blocks(id, [(empty, b"")])
@@ -85,7 +86,7 @@ def plan_arrival(
     check_room(area, floor_bytes, missing_leaves(request.wanted, held, rows, len(request.files)), rows)
     (folder,) = connection.execute("SELECT path FROM bases WHERE id = ?", (id,)).fetchone()
     return Plan(
-        id, request.root, request.name, path_of(folder), request.files, rows, request.folders, request.wanted, held, floor_bytes
+        id, request.root, request.name, path_of(folder), request.files, rows, hidden, request.folders, request.wanted, held, floor_bytes
     )  # fmt: skip
 
 
@@ -111,7 +112,11 @@ def prepare(plan: Plan, area: FileArea) -> list[int]:
         if plan.rows:
             area.write(base, plan.files[0].size, ())
         return lost
-    lost = [plan.rows[i] for i in touched if area.size(f"{base}/{plan.files[i].path}") != plan.files[i].size]
+    for i in plan.hidden:  # named, and then killed before the rows said so
+        hidden, plain = f"{base}/{plan.path_of(i)}", f"{base}/{plan.files[i].path}"
+        if area.size(hidden) < 0 and area.size(plain) == plan.files[i].size:
+            area.rename(plain, hidden)
+    lost = [plan.rows[i] for i in touched if area.size(f"{base}/{plan.path_of(i)}") != plan.files[i].size]
     area.make_folder(base)
     return lost
 

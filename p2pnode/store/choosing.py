@@ -6,6 +6,7 @@ So a part of a folder is fetched without room for all of it. Called by `store.ar
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from p2pnode.errors import RefusedError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import WantedFile
 from p2pnode.store.library import FileArea
+from p2pnode.store.paths import INCOMING_PREFIX
 from p2pnode.store.rows import NoRoomError, path_of
 from p2pnode.store.tx import SqliteTx
 
@@ -45,10 +47,20 @@ def wanted_leaves(files: Sequence[WantedFile]) -> dict[Cid, Wanted]:
     return wanted
 
 
-def rows_of(connection: sqlite3.Connection, content: int, files: Sequence[WantedFile]) -> dict[int, int] | None:
-    """Index -> row of the files that an earlier try chose; None if it knew them by other names or sizes."""
-    index = {file.path: number for number, file in enumerate(files)}
+def hidden_path(path: str) -> str:
+    """How a file of a part is called until every byte of it is there: beside it may be some that are shown."""
+    folder, slash, name = path.rpartition("/")
+    return f"{folder}{slash}{INCOMING_PREFIX}{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def rows_of(
+    connection: sqlite3.Connection, content: int, files: Sequence[WantedFile]
+) -> tuple[dict[int, int], set[int]] | None:
+    """Index -> row of the files that an earlier try chose, and which of them are hidden; None if it knew them by other names or sizes."""
+    plain = {file.path: number for number, file in enumerate(files)}
+    index = {hidden_path(path): number for path, number in plain.items() if path} | plain
     rows: dict[int, int] = {}
+    hidden: set[int] = set()
     for row, path, size in connection.execute(
         "SELECT id, path, size FROM files WHERE base = ? ORDER BY id", (content,)
     ):
@@ -56,7 +68,9 @@ def rows_of(connection: sqlite3.Connection, content: int, files: Sequence[Wanted
         if number is None or files[number].size != size:
             return None
         rows[number] = row
-    return rows
+        if path_of(path) != files[number].path:
+            hidden.add(number)
+    return rows, hidden
 
 
 def add_files(
@@ -65,16 +79,25 @@ def add_files(
     files: Sequence[WantedFile],
     wanted: Mapping[Cid, Wanted],
     rows: dict[int, int],
+    hidden: set[int],
     chosen: Collection[int],
     more_bytes: int = 0,
 ) -> None:
-    """Rows, in `rows` too, for those of `chosen` that have none. RefusedError if they, with `more_bytes`, would pass the quota."""
+    """Rows, in `rows` too, for those of `chosen` that have none; hidden ones unless they are all files and the first.
+
+    RefusedError if they, with `more_bytes`, would pass the quota.
+    """
     fresh = sorted(set(chosen) - rows.keys())
+    are_all = len(fresh) == len(files)
     small = {cid for number in fresh for cid, _, _ in files[number].leaves if wanted[cid].small}
     row_bytes = sum(wanted[cid].length for cid in small)
     tx.check_quota(sum(files[number].size for number in fresh) + row_bytes + more_bytes)
     for number in fresh:
-        rows[number] = tx.add_file(content, files[number].path, files[number].size, 0)
+        path = files[number].path
+        if path and not are_all:
+            hidden.add(number)
+            path = hidden_path(path)
+        rows[number] = tx.add_file(content, path, files[number].size, 0)
 
 
 def held_leaves(

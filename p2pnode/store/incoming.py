@@ -20,7 +20,15 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import RefusedError, StoreError, UsageError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import Content, WantedFile
-from p2pnode.store.choosing import Wanted, add_files, check_floor, check_room, held_leaves, missing_leaves
+from p2pnode.store.choosing import (
+    Wanted,
+    add_files,
+    check_floor,
+    check_room,
+    held_leaves,
+    hidden_path,
+    missing_leaves,
+)
 from p2pnode.store.database import Engine
 from p2pnode.store.library import FileArea
 from p2pnode.store.paths import INCOMING_PREFIX, numbered, safe_name
@@ -48,10 +56,17 @@ class Plan:
     files: Sequence[WantedFile]
     rows: dict[int, int]
     """Index -> row of the chosen files."""
+    hidden: set[int]
+    """Those of them that are not whole, beside others that are shown."""
     folders: Sequence[str]
     wanted: dict[Cid, Wanted]
     held: frozenset[Cid]
     floor_bytes: int
+
+    def path_of(self, index: int) -> str:
+        """Where a file lies below the base."""
+        path = self.files[index].path
+        return hidden_path(path) if index in self.hidden else path
 
 
 class StoreIncoming:
@@ -72,6 +87,8 @@ class StoreIncoming:
         self._naming = naming
         self._lock = trio.Lock()
         self._folder = plan.folder
+        self.name = plan.name
+        """What it will be called: the last one that somebody gave it."""
         self._rows = plan.rows
         self._shown: set[int] = set()
         self._missing = missing_leaves(plan.wanted, plan.held, plan.rows, len(plan.files))
@@ -123,10 +140,12 @@ class StoreIncoming:
             if self._content is not None or self._rows.keys() >= set(files):
                 return
             await self._save()  # what is held is reckoned from the rows
-            rows = dict(self._rows)
+            rows, hidden = dict(self._rows), set(self.plan.hidden)
 
             def add(connection: sqlite3.Connection) -> dict[Cid, Wanted]:
-                add_files(self._transact(connection), self.plan.id, self.plan.files, self.plan.wanted, rows, files)
+                add_files(
+                    self._transact(connection), self.plan.id, self.plan.files, self.plan.wanted, rows, hidden, files
+                )
                 held = held_leaves(connection, self.plan.id, self.plan.wanted, rows)
                 missing = missing_leaves(self.plan.wanted, held, rows, len(self.plan.files))
                 check_room(self._area, self.plan.floor_bytes, missing, rows)
@@ -134,6 +153,7 @@ class StoreIncoming:
 
             self._missing = await self._engine.write(add)
             self._rows = rows
+            self.plan.hidden.update(hidden)
 
     async def finish(self, files: Collection[int] | None = None) -> Content:
         async with self._lock:
@@ -146,8 +166,10 @@ class StoreIncoming:
             await self._save()
             await self._engine.read(lambda connection: self._fill(connection, wanted, whole=files is None))
             await self._engine.on_disk(lambda: self._area.sync([self._path(index) for index in wanted]))
+            await self._engine.on_disk(lambda: self._unhide(wanted))
             with trio.CancelScope(shield=True):  # few and quick steps that belong together
                 content = await self._settle(wanted, whole=files is None)
+            self.plan.hidden.difference_update(wanted)
             self._shown.update(wanted)
             if files is None:
                 self._content = content
@@ -160,8 +182,14 @@ class StoreIncoming:
         return sum(cid in self._missing for index in files for cid, _, _ in self.plan.files[index].leaves)
 
     def _path(self, index: int) -> str:
-        path = self.plan.files[index].path
+        path = self.plan.path_of(index)
         return f"{self._folder}/{path}" if path else self._folder
+
+    def _unhide(self, files: Iterable[int]) -> None:
+        """Whole files get their names. The rows follow; after a kill before that `store.arrivals` takes the names back."""
+        for index in files:
+            if index in self.plan.hidden:
+                self._area.rename(self._path(index), f"{self._folder}/{self.plan.files[index].path}")
 
     def _spots(self, wanted: Wanted) -> list[tuple[int, int]]:
         """Where a leaf goes: into the chosen files that want it, each with the row that says so."""
@@ -220,6 +248,9 @@ class StoreIncoming:
 
         def end(connection: sqlite3.Connection) -> Content:
             tx = self._transact(connection)
+            for index in self.plan.hidden.intersection(files):
+                name = path_column(self.plan.files[index].path)
+                connection.execute("UPDATE files SET path = ? WHERE id = ?", (name, self._rows[index]))
             content = settle(tx, connection, self.plan.id, whole=whole)
             self._note_small(tx, files)
             return content
@@ -233,7 +264,7 @@ class StoreIncoming:
             tx.add_leaves(self.plan.id, self._rows[index], small)
 
     def _free_name(self) -> str:
-        name = safe_name(self.plan.name)
+        name = safe_name(self.name)
         return next(n for i in range(1, 1 << 20) if not self._area.exists(n := numbered(name, i)))
 
 

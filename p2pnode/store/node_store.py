@@ -122,6 +122,7 @@ class NodeStore:
                 await repair.begin()
             elif (running := await self._running(request)) is not None:
                 await running.choose(request.chosen)
+                running.name = request.name
                 return running
             else:
                 incoming = self._arriving[request.root] = await self._begin(request)

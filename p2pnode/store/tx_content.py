@@ -15,6 +15,7 @@ from p2pnode.core.cid import Cid
 from p2pnode.errors import RefusedError
 from p2pnode.limits import MAX_BLOCK_BYTES, MIB
 from p2pnode.ports import Content
+from p2pnode.store.paths import INCOMING_PREFIX
 from p2pnode.store.rows import NoRoomError, Rows, joined, marks, path_column, path_of
 
 BATCH_ROWS = 256
@@ -56,7 +57,8 @@ class ContentRows(Rows):
             WHERE c.root = ? AND c.state <> 'building' ORDER BY c.state, b.owned DESC, b.id LIMIT 1) ORDER BY f.id LIMIT ?""",
             (root.to_bytes(), limit),
         )
-        return [(path_of(path), size) for path, size in rows]
+        found = [(path_of(path), size) for path, size in rows]
+        return [(path, size) for path, size in found if not path.rpartition("/")[2].startswith(INCOMING_PREFIX)]
 
     def held_bytes(self, root: Cid) -> int:
         content = self.content(root)

@@ -111,3 +111,42 @@ async def test_a_part_that_was_being_shown_when_the_node_was_killed_is_not_taken
         came, whole = await get(store, None)
         assert whole.state == "complete" and whole.base == content.base and came == 4
         assert await trio.Path(whole.base, "big").read_bytes() == bytes_of(250_000)
+
+
+async def test_what_is_not_whole_is_not_shown_beside_what_is(store: NodeStore) -> None:
+    incoming = await store.start_incoming(SAMPLE.root, "A tale", SAMPLE.blocks, SAMPLE.files, chosen=[BIG, SMALL])
+    leaves = incoming.missing
+    await incoming.put_leaf(leaves[0], SAMPLE.leaves[leaves[0]])
+    await incoming.put_leaf(leaves[-1], SAMPLE.leaves[leaves[-1]])
+    content = await incoming.finish([SMALL])
+    base = Path(content.base).name
+    assert area_of(store).size(f"{base}/deep/er/small") == 5 and area_of(store).size(f"{base}/big") == -1
+    assert await store.read(lambda tx: tx.content_files(SAMPLE.root, 9)) == [("deep/er/small", 5)]
+    assert await store.read_block(leaves[0], public_only=True) == SAMPLE.leaves[leaves[0]], "it is served all the same"
+    held = await store.read(lambda tx: tx.held_bytes(SAMPLE.root))
+    assert held == 100_005
+    del incoming
+    came, content = await get(store, [BIG], name="Another name")
+    assert came == 2 and file_bytes(store, content, "big") == bytes_of(250_000)
+    came, whole = await get(store, None)
+    assert whole.state == "complete" and whole.base == content.base
+    for path, data in SAMPLE.contents.items():
+        assert file_bytes(store, whole, path) == data
+    shown = dict(await store.read(lambda tx: tx.content_files(SAMPLE.root, 9)))
+    assert shown == {path: len(data) for path, data in SAMPLE.contents.items()}
+
+
+async def test_a_kill_between_naming_a_file_and_saying_so_costs_nothing(
+    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_store(tmp_path / "node.db", tmp_path / "library", 1 << 30, 0, clock) as store:
+        await get(store, [BIG])
+        with monkeypatch.context() as patched:
+            patched.setattr(incoming_module.StoreIncoming, "_settle", None)
+            with pytest.raises(TypeError):
+                await get(store, [OTHER])
+    async with open_store(tmp_path / "node.db", tmp_path / "library", 1 << 30, 0, clock) as store:
+        came, whole = await get(store, None)
+        assert whole.state == "complete" and came == 1  # the one small leaf
+        for path, data in SAMPLE.contents.items():
+            assert file_bytes(store, whole, path) == data

@@ -6,6 +6,7 @@ import http.client
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 import trio
 
@@ -35,7 +36,7 @@ class Opened:
     port: int
     token: str
 
-    async def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
+    async def ask(self, path: str, method: str = "GET", body: bytes | None = None, **headers: Any) -> Answer:
         """One request on a connection of its own. Header names are given with underscores."""
         return await trio.to_thread.run_sync(self._ask, path, method, body, headers)
 
@@ -50,7 +51,7 @@ class Opened:
         finally:
             connection.close()
 
-    async def follow(self, path: str, **headers: str) -> Answer:
+    async def follow(self, path: str, **headers: Any) -> Answer:
         """The same, going where it is sent to."""
         for _ in range(4):
             answer = await self.ask(path, **headers)

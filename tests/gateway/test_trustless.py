@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,16 +17,16 @@ from p2pnode.local.car_file import CarFile
 from p2pnode.services.car_export import export_car
 from tests.gateway.conftest import Answer, Opened, opened
 from tests.support.contents import hold, many_files
-from tests.support.dags import Dag, build
+from tests.support.dags import Dag, Tree, build
 
 pytestmark = pytest.mark.trio
 
 DATA = random.Random(1).randbytes(5_000_000)
-TREE = {"d": {"big": DATA, "small": b"hi"}, "e": b"hi"}
+TREE: Tree = {"d": {"big": DATA, "small": b"hi"}, "e": b"hi"}
 PROBE = "bafkqaaa"
 
 
-async def ask(gateway: Opened, path: str, **headers: str) -> Answer:
+async def ask(gateway: Opened, path: str, **headers: Any) -> Answer:
     return await gateway.ask(path, Authorization=f"Bearer {gateway.token}", **headers)
 
 
@@ -94,7 +95,7 @@ async def test_a_whole_archive_is_what_export_writes(tmp_path: Path) -> None:
 
 
 async def test_scopes() -> None:
-    dag = build(TREE | {"many": many_files(6000, size=3)})
+    dag = build(dict(TREE) | {"many": many_files(6000, size=3)})
     folder = child(dag, dag.root, b"d")
     big = child(dag, folder, b"big")
     leaves = [link.cid for link in decode_node(dag.interior[big]).links]

@@ -15,7 +15,8 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.services.car_export import export_car
 from p2pnode.services.car_import import CarImport
-from p2pnode.services.export import export, read_skeleton
+from p2pnode.services.export import export
+from p2pnode.services.walk import read_skeleton
 from tests.services.test_transfers import Sharer, two
 
 pytestmark = pytest.mark.foreign

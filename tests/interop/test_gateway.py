@@ -15,7 +15,7 @@ import trio
 from tests.gateway.conftest import opened
 from tests.interop.install import IPFS, NotInstallable, install
 from tests.support.contents import flat, hold, many_files
-from tests.support.dags import build
+from tests.support.dags import Tree, build
 from tests.support.helia import FOLDER, node_program
 
 pytestmark = [pytest.mark.foreign, pytest.mark.trio]
@@ -34,7 +34,7 @@ def helia_installed() -> None:
 
 
 async def test_helia_reads_through_our_gateway(helia_installed: None, tmp_path: Path) -> None:
-    tree = {"film.bin": random.Random(1).randbytes(3_400_000), "deep": {"er": many_files(60)}, "empty": b""}
+    tree: Tree = {"film.bin": random.Random(1).randbytes(3_400_000), "deep": {"er": many_files(60)}, "empty": b""}
     dag = build(tree)
     with trio.fail_after(JS_TIMEOUT_S + 10):
         async with opened() as gateway:

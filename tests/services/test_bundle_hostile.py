@@ -11,12 +11,12 @@ import pytest
 from p2pnode.core.bundle import decode_index, encode_records, encode_roots
 from p2pnode.core.car import encode_header, encode_section
 from p2pnode.core.cid import RAW, Cid
-from p2pnode.core.ids import NO_CIRCLE, CircleId
+from p2pnode.core.ids import NO_CIRCLE, CircleId, PublicKey
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.proposals import vouch
 from p2pnode.core.records import encode_signed
 from p2pnode.errors import DecodeError, P2pnodeError
-from tests.support.bundles import Carrier, blocks_of, carriers, make, rewrite, write
+from tests.support.bundles import Carrier, Page, blocks_of, carriers, make, rewrite, write
 
 pytestmark = pytest.mark.trio
 
@@ -108,12 +108,19 @@ async def test_a_flood_of_strangers_is_passed_over(tmp_path: Path) -> None:
         circle, path = await a_bundle(anna, tmp_path)
         held = await anna.records(circle)
         one = vouch(
-            KeyPair(b"m" * 32), circle=circle, whom=bytes(32), give=True, seq=held[0].seq, created=held[0].created
-        )  # type: ignore[arg-type]
+            KeyPair(b"m" * 32),
+            circle=circle,
+            whom=PublicKey(bytes(32)),
+            give=True,
+            seq=held[0].seq,
+            created=held[0].created,
+        )
         flood = [one.sig + one.body.replace(bytes(32), number.to_bytes(32, "big")) for number in range(1, 1500)]
         root, blocks = blocks_of(path)
-        pages = [(page.kind, page.circle, blocks.pop(page.cid)) for page in decode_index(blocks.pop(root)).pages]
-        pages = [("circle", circle, encode_records(flood))] * 20 + pages
+        pages: list[Page] = [
+            (page.kind, page.circle, blocks.pop(page.cid)) for page in decode_index(blocks.pop(root)).pages
+        ]
+        pages[:0] = [("circle", circle, encode_records(flood))] * 20
         answer = await ben.read(write(tmp_path / "flood.car", pages, blocks), follow_all=True)
         assert await ben.records(circle) == held
         assert answer["circles"][0]["unknown"] >= 1499
@@ -125,7 +132,7 @@ async def test_contents_that_nobody_names_and_bombs_are_left_out(tmp_path: Path)
         row = await anna.store.read(lambda tx: tx.work(work))
         assert row is not None
         stray = Cid.of(RAW, b"stray")
-        pages = [
+        pages: list[Page] = [
             ("works", NO_CIRCLE, encode_records([encode_signed(row.manifest), b"rubbish", b""])),
             ("contents", NO_CIRCLE, encode_roots([stray, row.root])),
             ("contents", NO_CIRCLE, b"\xc0"),

@@ -24,13 +24,13 @@ from p2pnode.services.export import export
 from p2pnode.services.new_work import NewWork
 from p2pnode.services.publish import Description
 from tests.support.contents import flat, hold, many_files
-from tests.support.dags import Dag, build, node
+from tests.support.dags import Dag, Tree, build, node
 from tests.support.people import Person, people
 
 pytestmark = pytest.mark.trio
 
 DEADLINE_S = 30.0
-TREE = {"a": b"A" * 3_000_000, "d": {"b": b"hi", "same": b"A" * 3_000_000, "none": b""}, **many_files(200)}
+TREE: Tree = {"a": b"A" * 3_000_000, "d": {"b": b"hi", "same": b"A" * 3_000_000, "none": b""}, **many_files(200)}
 
 
 def _ignore(progress: Json) -> None:

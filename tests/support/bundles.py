@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import trio
 
-from p2pnode.core.bundle import PageRef, decode_index, decode_records, encode_index, encode_records
+from p2pnode.core.bundle import PageKind, PageRef, decode_index, decode_records, encode_index, encode_records
 from p2pnode.core.car import decode_header, decode_section, encode_header, encode_section
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.ids import CircleId, WorkId, parse_id
@@ -76,6 +76,9 @@ def make(folder: Path, name: str, data: bytes) -> Path:
     return folder / name
 
 
+Page = tuple[PageKind, CircleId, bytes]
+
+
 def blocks_of(path: Path) -> tuple[Cid, dict[Cid, bytes]]:
     data = path.read_bytes()
     header, at = decode_header(data)
@@ -87,9 +90,9 @@ def blocks_of(path: Path) -> tuple[Cid, dict[Cid, bytes]]:
     return header.roots[0], found
 
 
-def write(path: Path, pages: list[tuple[str, CircleId, bytes]], contents: dict[Cid, bytes]) -> Path:
+def write(path: Path, pages: Sequence[Page], contents: dict[Cid, bytes]) -> Path:
     """A bundle of these pages, index last: its place is nobody's business."""
-    refs = [PageRef(kind, circle, Cid.of(RAW, block)) for kind, circle, block in pages]  # type: ignore[arg-type]
+    refs = [PageRef(kind, circle, Cid.of(RAW, block)) for kind, circle, block in pages]
     index = encode_index(refs)
     sections = [encode_section(Cid.of(RAW, block), block) for _, _, block in pages]
     sections += [encode_section(cid, block) for cid, block in contents.items()]
@@ -101,7 +104,7 @@ def write(path: Path, pages: list[tuple[str, CircleId, bytes]], contents: dict[C
 def rewrite(source: Path, target: Path, change: Callable[[list[bytes]], list[bytes]]) -> Path:
     """The bundle with the records of every circle changed."""
     root, blocks = blocks_of(source)
-    pages = []
+    pages: list[Page] = []
     for page in decode_index(blocks.pop(root)).pages:
         block = blocks.pop(page.cid, b"")
         if page.kind == "circle":

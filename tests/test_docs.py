@@ -366,6 +366,8 @@ READ_NUMBERS = [
     ("net/places.py", "no use at all for {SETTLED_S:g} s"),
     ("net/hardening/swarm.py", "{MAX_HANDSHAKES} inbound handshakes"),
     ("net/dial.py", "and {MAX_DIALS} dials at once"),
+    ("net/host.py", "While peers have {MANY_STREAMS:,} streams open to us in all, each may have {FEW_STREAMS}"),
+    ("net/budget.py", "at most 96 MiB that came and was not read"),
     ("net/host.py", "{MAX_STREAMS_PER_PEER} streams that one peer has open to us"),
     ("net/identify.py", "first {MAX_PROTOCOLS} protocols, 8 addresses, {MAX_AGENT_CHARACTERS} characters of agent"),
     ("net/bans.py", "at {BAN_POINTS} it is disconnected and refused for 30 minutes"),

@@ -141,7 +141,7 @@ async def _keep_silent(port: int) -> None:
                 await stream.send_all(b"\x13/multistream/1.0.0\n")
                 while await stream.receive_some(1000):
                     pass
-        except OSError:
+        except (OSError, trio.BrokenResourceError):
             pass
         await trio.sleep(0.2)
 

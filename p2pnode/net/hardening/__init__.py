@@ -6,7 +6,7 @@ library and its absence here. Called by `net.host`; nothing else in the project 
 
 from __future__ import annotations
 
-from p2pnode.net.hardening import listening, logs, muxer, peerstore, pubsub, swarm, throughput
+from p2pnode.net.hardening import listening, logs, muxer, peerstore, swarm, throughput
 
 _MENDS = (
     logs.silence_libp2p,
@@ -17,8 +17,6 @@ _MENDS = (
     peerstore.never_evict_own_keys,
     muxer.use_our_yamux,
     throughput.use_our_sockets,
-    pubsub.widen_queues,
-    pubsub.ignore_peer_records,
 )
 _done = False
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import commands, content, curation, far, moving, network, real, transport
+from scripts.benchmarks import bitswap, commands, content, curation, far, moving, network, real, transport
 from scripts.benchmarks.figures import Figure
 
 ROWS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -16,6 +16,7 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "fetch": moving.fetch,
     "fetch-small": moving.fetch_small,
     "providers": moving.providers,
+    "bitswap": bitswap.bitswap,
     "stream": transport.stream,
     "trip": transport.trip,
     "far": far.far,

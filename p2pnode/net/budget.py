@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 MIB = 1 << 20
 MAX_INCOMING_BYTES = 96 * MIB
-"""Unread, or in the hands of somebody who has not answered yet. Six streams at their largest window, or three hundred kilobytes for each connection."""
+"""Unread, or in the hands of somebody who has not answered yet. Six streams at their largest window, or 300 KiB for each connection."""
 MAX_OUTGOING_BYTES = 64 * MIB
 """Handed to streams and not yet taken: sixty-four full leaves at a time."""
 

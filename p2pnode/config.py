@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from p2pnode.core.traffic_rules import check_budget, check_rate, parse_schedule
 from p2pnode.errors import UsageError
 from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
 
@@ -85,6 +86,16 @@ class Settings:
     """Bytes the store may own."""
     floor_bytes: int = DISK_FLOOR_BYTES
     """Bytes that are always left free on the disk."""
+    rate_up_bytes_s: int = 0
+    """Bytes a second to others, headers included; 0 = no limit."""
+    rate_down_bytes_s: int = 0
+    """Bytes a second from others; 0 = no limit."""
+    rate_schedule: tuple[str, ...] = ()
+    """Hours with other rates: "22:00-07:00 unlimited", "mon-fri 08:00-18:00 up=50kB down=1MB"; the first that is open holds."""
+    budget_hour_bytes: int = 0
+    """Bytes in an hour, both ways together; 0 = no budget."""
+    budget_month_bytes: int = 0
+    """Bytes in a month, both ways together; 0 = no budget."""
     gateway: bool = False
     """Open the gateway at the start: works in a browser on this machine, behind a token."""
     gateway_port: int = 0
@@ -98,7 +109,14 @@ class Settings:
         if not self.network or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in self.network):
             raise UsageError(f"network is {self.network!r}", hint="letters, digits, dash, underscore and dot only")
         if not 0 <= self.gateway_port <= 65535:
-            raise UsageError(f"gateway_port is {self.gateway_port}", hint="a port is a number from 1 to 65535; 0 is a free one")
+            raise UsageError(
+                f"gateway_port is {self.gateway_port}", hint="a port is a number from 1 to 65535; 0 is a free one"
+            )
+        for name in ("rate_up_bytes_s", "rate_down_bytes_s"):
+            check_rate(name, getattr(self, name))
+        for name in ("budget_hour_bytes", "budget_month_bytes"):
+            check_budget(name, getattr(self, name))
+        parse_schedule(self.rate_schedule)
         if self.quota_bytes < 0 or self.floor_bytes < 0:
             raise UsageError("quota_bytes and floor_bytes are counts of bytes and cannot be negative")
 

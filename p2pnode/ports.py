@@ -144,6 +144,11 @@ class Network(Protocol):
         """`members` tells who proved to be one of us: their connections are the last to go when places are short."""
         ...
 
+    @property
+    def meter(self) -> Meter:
+        """What goes over the wire."""
+        ...
+
     def penalise(self, peer: PeerId, points: int, reason: str) -> None:
         """Count misbehaviour; at 100 points a peer is disconnected and banned for a while. Bans are timed and listed."""
         ...
@@ -154,6 +159,29 @@ class Network(Protocol):
 
     def lift_ban(self, peer: PeerId) -> bool:
         """End a ban now and forget the peer's points. Whether it was banned."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts and paces every byte of the network, headers included."""
+
+    def counted(self) -> tuple[int, int]:
+        """Bytes up and down since the start."""
+        ...
+
+    def limit(self, up: int, down: int) -> None:
+        """Bytes a second from now on; 0: no limit."""
+        ...
+
+
+class Traffic(Protocol):
+    """What the person allows the node to move. Whoever moves a work's bytes, either way, asks before each piece of work."""
+
+    def waiting_reason(self) -> str | None:
+        """Why they have to wait, in words ("the month's budget of 50 GB is used up; it begins anew on 1 December"); None: they may go.
+
+        Records, votes and the DHT do not ask: a share of every budget is kept for them.
+        """
         ...
 
 

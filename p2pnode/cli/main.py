@@ -23,6 +23,7 @@ from p2pnode.cli.help import show_help
 from p2pnode.cli.history import history
 from p2pnode.cli.identity import identity
 from p2pnode.cli.keeping import pin, remove, storage, unpin, unpublish, verify
+from p2pnode.cli.limits import limits
 from p2pnode.cli.marks import mark, marks, notices
 from p2pnode.cli.node import daemon, open_tui, status, stop, tui
 from p2pnode.cli.proposing import propose
@@ -40,7 +41,7 @@ PROGRAM = "p2pnode"
 CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
-    *(tui, daemon, status, stop, peers),
+    *(tui, daemon, status, stop, peers, limits),
     *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, bundle, gateway),
     *(unpublish, pin, unpin, remove, storage, verify, rescue),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history, notices, mark, marks),

@@ -115,6 +115,7 @@ def status(call: Call) -> None:
             ("to publish anew", offers(answer.get("offers"))),
             ("circles", answer.get("circles")),
             ("stored", size(answer.get("stored_bytes")) + (f" of {size(quota)}" if quota else "")),
+            ("works wait", answer.get("traffic", {}).get("waiting")),
             ("running for", duration(answer.get("uptime_s"))),
             ("home", answer.get("home")),
             ("version", answer.get("version")),

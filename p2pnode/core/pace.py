@@ -44,7 +44,9 @@ class Pace:
         if not self.rate:
             return 0.0
         self._fill(now)
-        return -self._level / self.rate if self._level < -0.5 else 0.0  # less than a byte is no debt: a timer could not wait for it
+        if self._level > -0.5:  # less than a byte is no debt: a timer could not wait for it
+            return 0.0
+        return -self._level / self.rate
 
     def piece(self, waiting: int) -> int:
         """The most bytes that may go at once while `waiting` others want to: a whole round of them takes PIECE_S twice at most."""

@@ -45,6 +45,7 @@ from p2pnode.services.sealing import Sealing
 from p2pnode.services.search import Search
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.sync import Sync
+from p2pnode.services.traffic import TrafficLimits
 from p2pnode.services.transfers import Transfers
 from p2pnode.services.views import Views
 from p2pnode.services.watching import Watching
@@ -70,6 +71,7 @@ class Node:
         self.me, self.clock, self.emit, self.stop = me, clock, emit, stop
         self.started = clock()
         self.gateway: GatewayDoor | None = None  # the daemon has one; it stands on the services, not among them
+        self.traffic = TrafficLimits(settings, store, network.meter, clock, emit)
         self.views = Views(store, clock)
         self.admission = Admission(store, clock, on_manifest=self._on_manifest)
         self.sync = Sync(store, network, self.admission, me, clock)
@@ -114,6 +116,7 @@ class Node:
         self.having.start()
         self.checking.start()
         self.store.when_full(self.space.make_room)
+        await self.traffic.start(nursery)
         await self.ipfs.start(nursery)
         await self.transfers.start(nursery)
         await self.publishings.start(nursery)

@@ -89,11 +89,26 @@ class _Connection:
     links: list[Link] = field(default_factory=list)
 
 
+class SimMeter:
+    """ports.Meter that tests move: `count` is what was counted, `limits` what was set last."""
+
+    def __init__(self) -> None:
+        self.count = (0, 0)
+        self.limits = (0, 0)
+
+    def counted(self) -> tuple[int, int]:
+        return self.count
+
+    def limit(self, up: int, down: int) -> None:
+        self.limits = up, down
+
+
 class SimNetwork:
     """ports.Network of one node on a hub. Tests look at `topics`, `penalties` and `opened`: the streams it asked for."""
 
     def __init__(self, hub: Hub, peer_id: PeerId) -> None:
         self._hub, self._id = hub, peer_id
+        self.meter = SimMeter()
         self._online = True
         self._handlers: dict[str, tuple[Handle, int]] = {}
         self._serving: Counter[tuple[str, PeerId]] = Counter()

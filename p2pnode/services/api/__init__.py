@@ -16,6 +16,7 @@ from p2pnode.services.api import (
     circles,
     gateway,
     keeping,
+    limits,
     node,
     publishing,
     questions,
@@ -43,6 +44,7 @@ TABLE = (
     | publishing.METHODS
     | watching.METHODS
     | bans.METHODS
+    | limits.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 

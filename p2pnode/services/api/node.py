@@ -10,6 +10,7 @@ from p2pnode.core.record import PROFILE
 from p2pnode.core.records import make
 from p2pnode.errors import UsageError
 from p2pnode.ports import Emit, Json, PeerView, Tx
+from p2pnode.services.api.limits import describe
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
@@ -38,6 +39,7 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
         "uptime_s": round(node.clock() - node.started, 1),
         "reachability": reachability(peers, lan=node.settings.lan, relayed=_is_relayed(node.network.addresses())),
         "pid": os.getpid(),
+        "traffic": describe(node),
     }
 
 

@@ -7,6 +7,7 @@ Put in the place of libp2p's by `net.hardening.throughput`; `receive` is used by
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 import trio
 from libp2p.io.abc import ReadWriteCloser
@@ -23,6 +24,10 @@ SMALL_BYTES = 64 << 10
 LIMITED_S = 300.0
 """A limited line lets nobody wait longer for his turns: 300 kB at the lowest rate that can be set."""
 
+UNSENT_BYTES = 384 << 10
+"""What the kernel takes of a connection beyond what is on the way: nothing overtakes it any more, so that a small request beside a full
+transfer would wait for megabytes of it. Half as much leaves the line idle while a busy event loop comes round."""
+
 _buffer: trio.lowlevel.RunVar[memoryview] = trio.lowlevel.RunVar("receive buffer")
 
 
@@ -32,6 +37,7 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
     def __init__(self, stream: trio.SocketStream) -> None:
         self._socket = socket.socket(fileno=stream.socket.detach())
         self._socket.setblocking(False)
+        _keep_little_unsent(self._socket)
         self._remote = _name_of(self._socket)
         self._received = b""  # and not yet read
         self._buffer = _shared_buffer()
@@ -171,6 +177,13 @@ def _lost(error: OSError) -> ConnectionClosedError:
     lost = ConnectionClosedError(f"TCP: {error}", transport="tcp")
     lost.__cause__ = None if isinstance(error, ConnectionError) else error
     return lost
+
+
+def _keep_little_unsent(connection: socket.socket) -> None:
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)  # Linux and macOS
+    if option is not None:
+        with suppress(OSError):  # not a TCP socket
+            connection.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
 
 
 def _name_of(connection: socket.socket) -> tuple[str, int] | None:

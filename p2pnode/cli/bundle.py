@@ -101,10 +101,10 @@ def _print(answer: dict[str, Any]) -> None:
             note(
                 f"left out: circle {circle.get('name') or circle.get('circle')} ({circle.get('reason')}); to read it: --follow"
             )
-        elif circle.get("unknown") or circle.get("rejected"):
-            note(
-                f"refused: {circle.get('rejected')} malformed, {circle.get('unknown')} of authors whom nobody introduces"
-            )
+        elif circle.get("unknown") or circle.get("rejected") or circle.get("beyond"):
+            refused = f"{circle.get('rejected')} malformed, {circle.get('unknown')} of authors whom nobody introduces"
+            more = f", {circle['beyond']} charters and vouches over what is looked at" if circle.get("beyond") else ""
+            note(f"refused: {refused}{more}")
     contents = [item for item in answer.get("contents", []) if item.get("state") == "left_out"]
     for item in contents[:SHOWN]:
         note(f"left out: {item.get('title') or item.get('cid')} ({item.get('reason')})")

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import trio
 
 from p2pnode.core.cid import Cid
+from p2pnode.core.dag import inline_block
 from p2pnode.errors import (
     ChangedError,
     DecodeError,
@@ -122,10 +123,15 @@ class Routes:
         if b"" in names:
             raise BadRequest("a path has no empty names")
         chosen = wanted(request)
+        if "only-if-cached" in request.headers.get("cache-control", "") and not await self._is_here(root):
+            return error_page(412, "this is not here")
         if chosen is not None:
             return await self._trustless.answer(request, root, names, chosen)
         place = f"{'/' + prefix if prefix else ''}/ipfs/{root}/"
         return await self._files.answer(request, root, names, place)
+
+    async def _is_here(self, cid: Cid) -> bool:
+        return inline_block(cid) is not None or await self._store.read_block(cid) is not None
 
     async def _works(self) -> Response:
         works, total = await self._store.read(lambda tx: (tx.works(limit=LISTED_WORKS), tx.count_works()))

@@ -282,7 +282,7 @@ def _is_named(given: str, circle: CircleId, charter: Charter | None) -> bool:
 
 
 def _counts(merged: Merged) -> Json:
-    return {"new": merged.new, "rejected": merged.rejected, "unknown": merged.unknown}
+    return {"new": merged.new, "rejected": merged.rejected, "unknown": merged.unknown, "beyond": merged.beyond}
 
 
 def _damage(car: CarFile, tally: _Tally) -> str | None:

@@ -25,41 +25,59 @@ SOURCE = PeerId("bundle")
 """Where the door is told that records came from; no peer has such an ID."""
 ADMIT_RECORDS = 256
 """Records given to the door at a time: others wait some ten milliseconds for a turn."""
-MAX_CONTROL_BYTES = 64 * MIB
-"""Bytes of charters, vouches and seals of one circle that are sorted: 200,000 vouches; of more the first."""
+MAX_CONTROL_BYTES = 32 * MIB
+"""Bytes of charters, vouches and seals of one circle that are sorted: 140,000 vouches, in some 80 MB of memory; of more the first."""
 
 
 @dataclass(slots=True)
 class Merged:
-    """What became of one circle's records. `unknown` are of authors whom nobody introduces; `rejected` are no records of this circle."""
+    """What became of one circle's records.
+
+    `unknown` are of authors whom nobody introduces, `rejected` are no records of this circle, `beyond` are control records over
+    MAX_CONTROL_BYTES.
+    """
 
     new: int = 0
     rejected: int = 0
     unknown: int = 0
+    beyond: int = 0
 
 
 Pages = Callable[[], Iterable[Callable[[], list[bytes]]]]
 """The pages of a circle, as functions that read one: blocking, and they may be read again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """What a record says of itself, as far as its order needs it; not verified. No more is held: there may be very many."""
+
+    author: PublicKey
+    introduces: tuple[PublicKey, ...]
+    genesis: bool
+    data: bytes
+
+
 async def merge_circle(admission: Admission, circle: CircleId, pages: Pages) -> Merged:
     """Let in what the rules allow. NotFoundError if we are not in that circle; StoreError."""
     merged = Merged()
-    control: list[tuple[Record, bytes]] = []
+    control: list[_Claim] = []
     size = 0
     for page in pages():
-        for record, data in await trio.to_thread.run_sync(_claims, page, circle, True, merged):
-            size += len(data)
+        for claim in await trio.to_thread.run_sync(_claims, page, circle, True, merged):
+            size += len(claim.data)
             if size <= MAX_CONTROL_BYTES:
-                control.append((record, data))
+                control.append(claim)
+            else:
+                merged.beyond += 1
     held = await admission.circle_set(circle)
-    ordered = await trio.to_thread.run_sync(_in_order, control, circle, held.known)
+    ordered = await trio.to_thread.run_sync(_in_order, control, held.known)
     await _admit(admission, circle, ordered, merged)
     known = (await admission.circle_set(circle)).known
-    merged.unknown += sum(1 for record, _ in control if record.author not in known and not is_genesis(record, circle))
+    merged.unknown += sum(claim.author not in known and not claim.genesis for claim in control)
+    del control, ordered
     for page in pages():
         claims = await trio.to_thread.run_sync(_claims, page, circle, False, None)
-        ours = [data for record, data in claims if record.author in known]
+        ours = [claim.data for claim in claims if claim.author in known]
         merged.unknown += len(claims) - len(ours)
         await _admit(admission, circle, ours, merged)
     return merged
@@ -72,9 +90,7 @@ async def _admit(admission: Admission, circle: CircleId, records: Sequence[bytes
         merged.rejected += admitted.rejected
 
 
-def _claims(
-    page: Callable[[], list[bytes]], circle: CircleId, control: bool, merged: Merged | None
-) -> list[tuple[Record, bytes]]:
+def _claims(page: Callable[[], list[bytes]], circle: CircleId, control: bool, merged: Merged | None) -> list[_Claim]:
     """Records of a page that are well formed and of this circle, control kinds only or all but them; signatures are not looked at."""
     found = []
     for data in page():
@@ -87,23 +103,24 @@ def _claims(
             if merged is not None:
                 merged.rejected += 1
         elif (record.kind in CONTROL_KINDS) is control:
-            found.append((record, data))
+            introduced = introduces(record) if control else ()
+            found.append(_Claim(record.author, introduced, is_genesis(record, circle), data))
     return found
 
 
-def _in_order(records: Sequence[tuple[Record, bytes]], circle: CircleId, known: Iterable[PublicKey]) -> list[bytes]:
+def _in_order(claims: Sequence[_Claim], known: Iterable[PublicKey]) -> list[bytes]:
     """Those whose authors are introduced by somebody before them; linear, however they lie."""
-    by_author: dict[PublicKey, list[tuple[Record, bytes]]] = {}
+    by_author: dict[PublicKey, list[_Claim]] = {}
     ordered: list[bytes] = []
     waiting: list[PublicKey] = list(known)
-    for record, data in records:
-        if is_genesis(record, circle):
-            ordered.append(data)
-            waiting.extend(introduces(record))
+    for claim in claims:
+        if claim.genesis:
+            ordered.append(claim.data)
+            waiting.extend(claim.introduces)
         else:
-            by_author.setdefault(record.author, []).append((record, data))
+            by_author.setdefault(claim.author, []).append(claim)
     while waiting:
-        for record, data in by_author.pop(waiting.pop(), ()):
-            ordered.append(data)
-            waiting.extend(introduces(record))
+        for claim in by_author.pop(waiting.pop(), ()):
+            ordered.append(claim.data)
+            waiting.extend(claim.introduces)
     return ordered

@@ -70,6 +70,16 @@ async def test_a_block() -> None:
         assert (await ask(gateway, f"/ipfs/{dag.root}?format=tar")).status == 400
 
 
+async def test_only_what_is_here_if_that_is_asked_for() -> None:
+    dag = build(b"here")
+    async with opened() as gateway:
+        await hold(gateway.store, dag)
+        for root, status in ((dag.root, 200), (Cid.of(RAW, b"elsewhere"), 412)):
+            for query in ("", "?format=raw", "?format=car"):
+                answer = await ask(gateway, f"/ipfs/{root}{query}", Cache_Control="only-if-cached")
+                assert answer.status == status, (query, answer.body)
+
+
 async def test_the_probe() -> None:
     async with opened() as gateway:
         block = await ask(gateway, f"/ipfs/{PROBE}?format=raw")

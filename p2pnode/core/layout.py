@@ -14,7 +14,7 @@ from p2pnode.limits import KIB, MIB
 
 MAX_PATH_BYTES = 4 * KIB
 """Bytes of one relative path: what Linux takes."""
-MAX_PATHS_BYTES = 256 * MIB
+MAX_PATHS_BYTES = 64 * MIB
 """Bytes of all paths together: folders that are linked many times can multiply long names."""
 
 Piece = tuple[Cid, int, int]
@@ -50,7 +50,7 @@ class FileNode:
 
     size: int
     leaves: list[Piece] = field(default_factory=list)
-    inline: list[Piece] = field(default_factory=list)
+    inline: list[Piece] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -62,9 +62,15 @@ class SymlinkNode:
 
 @dataclass(slots=True, eq=False)
 class FolderNode:
-    """A folder while it is walked: (name, CID, node) from all of its shards, in any order."""
+    """A folder while it is walked: (name, CID, node) from all of its shards, in any order.
 
-    entries: list[tuple[bytes, Cid, FileNode | FolderNode | SymlinkNode]] = field(default_factory=list)
+    A number for a node is a file of so many bytes that is one raw leaf: most files are, and so they cost the least memory.
+    """
+
+    entries: list[tuple[bytes, Cid, Node]] = field(default_factory=list)
+
+
+Node = FileNode | FolderNode | SymlinkNode | int
 
 
 def lay_out(root: Cid, size: int, top: FolderNode, blocks: dict[Cid, bytes]) -> Skeleton:
@@ -74,34 +80,35 @@ def lay_out(root: Cid, size: int, top: FolderNode, blocks: dict[Cid, bytes]) -> 
     symlinks: list[tuple[str, bytes]] = []
     renamed: list[tuple[bytes, str]] = []
     path_bytes = 0
-    todo: list[tuple[str, FileNode | FolderNode | SymlinkNode]] = [("", top.entries[0][2])]
+    todo: list[tuple[str, Cid, Node]] = [("", root, top.entries[0][2])]
     while todo:
-        path, node = todo.pop()
+        path, cid, node = todo.pop()
         encoded = len(path.encode())
         path_bytes += encoded
         if encoded > MAX_PATH_BYTES or path_bytes > MAX_PATHS_BYTES:
             raise RefusedError(f"this content has paths over {MAX_PATH_BYTES} bytes, or {MAX_PATHS_BYTES} together")
-        if isinstance(node, FileNode):
-            files.append(SkeletonFile(path, node.size, _in_order(node.leaves), _in_order(node.inline)))
+        if isinstance(node, int):
+            files.append(SkeletonFile(path, node, ((cid, 0, node),), ()))
+        elif isinstance(node, FileNode):
+            files.append(SkeletonFile(path, node.size, _in_order(node.leaves), _in_order(node.inline or [])))
         elif isinstance(node, SymlinkNode):
             symlinks.append((path, node.target))
         else:
             folders.append(path)
             todo.extend(_children(path, node, renamed))
+            node.entries = []  # each is laid out once: what is done need not be held twice
     return Skeleton(root, size, tuple(files), tuple(folders), tuple(symlinks), tuple(renamed), blocks)
 
 
-def _children(
-    path: str, folder: FolderNode, renamed: list[tuple[bytes, str]]
-) -> list[tuple[str, FileNode | FolderNode | SymlinkNode]]:
+def _children(path: str, folder: FolderNode, renamed: list[tuple[bytes, str]]) -> list[tuple[str, Cid, Node]]:
     """Last first: the caller takes from the end."""
     entries = sorted(folder.entries, key=lambda entry: (entry[0], entry[1]))
     children = []
-    for (claimed, _, node), name in zip(entries, safe_names([entry[0] for entry in entries]), strict=True):
+    for (claimed, cid, node), name in zip(entries, safe_names([entry[0] for entry in entries]), strict=True):
         child = f"{path}/{name}" if path else name
         if name.encode() != claimed:
             renamed.append((claimed, child))
-        children.append((child, node))
+        children.append((child, cid, node))
     children.reverse()
     return children
 

@@ -7,7 +7,7 @@ leaf has the length its parent claims shows only when its bytes come; the fetch 
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from p2pnode.core.cid import RAW, Cid
@@ -42,10 +42,12 @@ INTERIOR_SHARE = 1000
 """... plus a thousandth of its size (ours need a twenty-thousandth) ..."""
 INTERIOR_ENTRY_BYTES = 512
 """... plus this much for each entry of a folder: a 255-byte name and its link."""
-MAX_INTERIOR_BYTES = 256 * MIB
+MAX_INTERIOR_BYTES = 128 * MIB
 """Interior bytes in any case: they are held in memory while the content is looked at."""
-MAX_INLINE_BYTES = 64 * MIB
+MAX_INLINE_BYTES = 32 * MIB
 """Bytes of file inside interior nodes (dag-pb leaves of other importers): held in memory too, and kept as rows."""
+PARSED_NODES = 64
+"""Nodes kept parsed for when they are linked again."""
 MAX_CONTENT_BYTES = 64 * 1024 * GIB
 """Declared size that is taken seriously when the caller names no quota."""
 
@@ -75,7 +77,8 @@ class SkeletonWalk:
         self._waiting: dict[Cid, list[_Visit]] = {}
         self._unasked: deque[Cid] = deque()
         self._ready: list[tuple[_Visit, NodeView]] = []
-        self._views: dict[Cid, NodeView] = {}
+        self._raw: dict[Cid, int] = {}
+        self._parsed: OrderedDict[Cid, NodeView] = OrderedDict()
         self._blocks: dict[Cid, bytes] = {}
         self._size = self._entries = self._visits = self._interior_bytes = self._inline_bytes = 0
         self._visit(_Visit(root, 1, folder=self._top))
@@ -112,8 +115,10 @@ class SkeletonWalk:
         if not verify_block(cid, block):
             return False
         view = parse_node(cid, block)
-        self._views[cid] = view
-        if cid.codec != RAW:
+        if isinstance(view, RawView):
+            self._raw[cid] = view.length
+        else:
+            self._remember(cid, view)
             self._blocks[cid] = block
             self._interior_bytes += len(block) - (len(view.data) if isinstance(view, FileView) else 0)
         self._ready.extend((visit, view) for visit in self._waiting.pop(cid))
@@ -145,7 +150,7 @@ class SkeletonWalk:
             raise RefusedError(f"this content has more than {MAX_VISITS} parts")
         if visit.depth > MAX_DEPTH or visit.level > MAX_HAMT_LEVELS:
             raise RefusedError(f"this content is nested deeper than {MAX_DEPTH} levels ({MAX_HAMT_LEVELS} of shards)")
-        view = self._views.get(visit.cid)
+        view = self._known(visit.cid)
         if view is None and (inline := inline_block(visit.cid)) is not None:
             if visit.in_identity:
                 raise DecodeError("an identity CID inside an identity CID")
@@ -158,6 +163,23 @@ class SkeletonWalk:
         else:
             self._waiting[visit.cid] = [visit]
             self._unasked.append(visit.cid)
+
+    def _known(self, cid: Cid) -> NodeView | None:
+        """What a block says that was seen already; parsed again unless that was lately: all of them would fill the memory."""
+        if cid in self._raw:
+            return RawView(self._raw[cid])
+        if cid not in self._blocks:
+            return None
+        view = self._parsed.get(cid)
+        if view is None:
+            view = parse_node(cid, self._blocks[cid])
+            self._remember(cid, view)
+        return view
+
+    def _remember(self, cid: Cid, view: NodeView) -> None:
+        self._parsed[cid] = view
+        while len(self._parsed) > PARSED_NODES:
+            self._parsed.popitem(last=False)
 
     def _check_budget(self) -> None:
         if self._size > self.max_bytes:
@@ -213,6 +235,8 @@ class SkeletonWalk:
             raise DecodeError(f"{visit.cid} holds {view.size} bytes where {visit.size} were declared")
         offset = visit.offset
         if view.data:
+            if file.inline is None:
+                file.inline = []
             file.inline.append((visit.cid, offset, len(view.data)))
             self._inline_bytes += len(view.data)
             offset += len(view.data)
@@ -228,7 +252,8 @@ class SkeletonWalk:
 
     def _add_raw(self, folder: FolderNode, name: bytes, cid: Cid, length: int) -> None:
         self._size += length
-        folder.entries.append((name, cid, FileNode(length, [_leaf(cid, 0, length)])))
+        _leaf(cid, 0, length)
+        folder.entries.append((name, cid, length))
 
     def _count_leaf(self, depth: int) -> None:
         self._visits += 1

@@ -5,7 +5,7 @@ Called by whatever brings a content from elsewhere: services.fetch, services.tak
 
 from __future__ import annotations
 
-from p2pnode.core.dag import inline_block
+from p2pnode.core.dag import IDENTITY, inline_block
 from p2pnode.core.layout import Skeleton, SkeletonFile
 from p2pnode.core.skeleton import inline_bytes
 from p2pnode.errors import DecodeError
@@ -14,6 +14,8 @@ from p2pnode.ports import WantedFile
 
 def wanted_file(skeleton: Skeleton, file: SkeletonFile) -> WantedFile:
     """One file as the store wants it. DecodeError if an identity CID has not the length that its parent says."""
+    if not file.inline and all(cid.multihash[0] != IDENTITY for cid, _, _ in file.leaves):
+        return WantedFile(file.path, file.size, file.leaves)  # most are so: nothing is held twice
     inline = [(offset, inline_bytes(skeleton, cid)) for cid, offset, _ in file.inline]
     leaves = []
     for cid, offset, length in file.leaves:

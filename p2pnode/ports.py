@@ -184,6 +184,10 @@ class Traffic(Protocol):
         """
         ...
 
+    async def allowed(self) -> None:
+        """Return when they may go."""
+        ...
+
 
 # ---------------------------------------------------------------- store
 
@@ -615,7 +619,7 @@ class Store(Protocol):
         ...
 
     async def note_used(self) -> None:
-        """Bring to the disk which contents were served since the last call."""
+        """Bring to the disk which contents were fetched, read or served since the last call."""
         ...
 
     def free_bytes(self) -> int:

@@ -34,8 +34,8 @@ log = logging.getLogger("p2pnode.store")
 
 T = TypeVar("T")
 
-MAX_SERVED = 4096
-"""Blocks remembered as served until that is brought to the disk: enough to tell which works are used."""
+MAX_USED = 4096
+"""Blocks remembered as used until that is brought to the disk: enough to tell which works are."""
 VACUUM_PAGES = 20_000
 """Pages (4 KiB) given back to the disk after one deletion: bounds the pause; the rest follows with the next."""
 
@@ -64,7 +64,7 @@ class NodeStore:
         self.address_book = PeerAddresses(engine, clock)
         self.provider_records = ProviderTable(engine)
         self._arriving: WeakValueDictionary[Cid, StoreIncoming] = WeakValueDictionary()
-        self._served: dict[Cid, None] = {}
+        self._used: dict[Cid, None] = {}
         self._make_room: Callable[[int, Cid], Awaitable[bool]] | None = None
         self._tell_damage: Callable[[Sequence[Damage]], None] = lambda damage: None
 
@@ -81,8 +81,7 @@ class NodeStore:
         self, cids: Sequence[Cid], *, public_only: bool = False, max_bytes: int
     ) -> list[bytes | None]:
         area, read = self._area.root, self._read_from
-        if public_only and cids and len(self._served) < MAX_SERVED:
-            self._served[cids[0]] = None
+        self._note(cids[:1])
         return await read_blocks(
             self.engine, area, cids, public_only=public_only, max_bytes=max_bytes, read=read, suspect=self._suspect
         )
@@ -100,6 +99,7 @@ class NodeStore:
         folders: Sequence[str] = (),
         chosen: Collection[int] | None = None,
     ) -> Incoming:
+        self._note([root])
         request = arrivals.Request.checked(root, name, blocks, files, folders, chosen)
         try:
             return await self._start(request)
@@ -170,11 +170,16 @@ class NodeStore:
         except OSError:
             return 0
 
+    def _note(self, cids: Sequence[Cid]) -> None:
+        """These were read, served or fetched just now; `note_used` brings it to the disk."""
+        if len(self._used) < MAX_USED:
+            self._used.update(dict.fromkeys(cids))
+
     async def note_used(self) -> None:
-        served, self._served = list(self._served), {}
+        used, self._used = list(self._used), {}
         now = self._clock()
-        if served:
-            await self.write_rows(lambda tx, _: tx.served(served, now), durable=False)
+        if used:
+            await self.write_rows(lambda tx, _: tx.note_used(used, now), durable=False)
 
     async def verify_some(self, position: Position, *, root: Cid | None, max_bytes: int) -> Checked:
         step = await run_step(self.engine, self._area.root, position, root, max_bytes, self._read_from)

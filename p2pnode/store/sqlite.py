@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
 
+from p2pnode.errors import P2pnodeError
 from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
 from p2pnode.ports import WallClock
 from p2pnode.store.database import ThreadEngine, translated
@@ -38,6 +39,8 @@ async def open_store(
             await store.write_rows(lambda tx, _: tx.set_seq_floor(clock()))
         await store.recover()
         yield store
+        with trio.CancelScope(shield=True), suppress(P2pnodeError):
+            await store.note_used()
 
 
 def _open(path: Path, library: Path, stack: AsyncExitStack) -> tuple[ThreadEngine, Library, bool]:

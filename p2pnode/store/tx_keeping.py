@@ -97,8 +97,8 @@ class KeepingRows(Rows):
     def set_used(self, root: Cid, now: float) -> None:
         self._db.execute("UPDATE contents SET used = ? WHERE root = ?", (now, root.to_bytes()))
 
-    def served(self, cids: Iterable[Cid], now: float) -> None:
-        """Blocks that were given away: the contents that hold them were used."""
+    def note_used(self, cids: Iterable[Cid], now: float) -> None:
+        """Blocks that were read or given away: the contents that hold them were used."""
         self._db.executemany(_USED_BY, ((now, cid.to_bytes()) for cid in cids))
 
     def sample(self, root: Cid, count: int) -> list[Cid]:

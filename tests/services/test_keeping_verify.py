@@ -165,11 +165,19 @@ async def test_a_little_is_read_every_day_and_the_place_is_remembered(
         nursery.cancel_scope.cancel()
 
 
-async def test_what_is_served_counts_as_used(tmp_path: Path) -> None:
+async def test_what_is_fetched_read_or_served_counts_as_used(tmp_path: Path) -> None:
     async with keepers("anna", "ben") as (anna, ben):
         published = await anna.publish_file(a_file(tmp_path, "A", 3_000_000), "A")
         root = Cid.parse(published["cid"])
-        assert (await anna.store.read(lambda tx: tx.stock(root)))[0].used == 0.0
+
+        async def used(keeper: Keeper) -> float:
+            await keeper.store.note_used()
+            return (await keeper.store.read(lambda tx: tx.stock(root)))[0].used
+
+        assert await used(anna) == 0.0
+        ben.now += 5.0
         await ben.get(published["work"])
-        await anna.store.note_used()
-        assert (await anna.store.read(lambda tx: tx.stock(root)))[0].used == anna.now
+        assert (await used(anna), await used(ben)) == (anna.now, ben.now)
+        ben.now += 60.0
+        await ben.get(published["work"], tmp_path / "copy")
+        assert await used(ben) == ben.now

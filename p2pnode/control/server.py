@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import logging
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -40,6 +41,9 @@ LAST_WORD_S = 1.0
 """For telling a client why it is turned away."""
 MAX_TOKEN_LINE_BYTES = 256
 RECEIVE_BYTES = 65536
+MANY_ITEMS, SAMPLE_ITEMS = 1000, 50
+"""An answer with more items than this goes in parts from the beginning, sized by a sample: writing all of it once only to see how long it
+is would keep the loop from everything else."""
 SUBSCRIBE = "events.subscribe"
 
 logger = logging.getLogger(__name__)
@@ -239,8 +243,12 @@ class _Session:
     async def _send_answer(self, answer: Answer) -> None:
         """An answer longer than a line goes in parts, each when there is room for it."""
         try:
-            line = codec.encode(answer)
             items = answer.result.get("items")
+            if isinstance(items, list) and len(items) > MANY_ITEMS:
+                sample = codec.encode(Items(answer.id, items[:SAMPLE_ITEMS]))
+                await self._send_parts(answer, items, len(sample) // SAMPLE_ITEMS)
+                return
+            line = codec.encode(answer)
             if len(line) <= codec.MAX_LINE_BYTES:
                 self._outgoing.push_line(line)
             elif isinstance(items, list):
@@ -254,12 +262,18 @@ class _Session:
             self._outgoing.push(Failure(answer.id, "internal", "the node's answer could not be written"))
 
     async def _send_parts(self, answer: Answer, items: list[Any], mean_bytes: int) -> None:
-        part = max(1, codec.MAX_LINE_BYTES // 4 // max(1, mean_bytes))
-        for start in range(0, len(items), part):
-            line = codec.encode(Items(answer.id, items[start : start + part]))
+        size = max(1, codec.MAX_LINE_BYTES // 4 // max(1, mean_bytes))
+        parts = deque(items[start : start + size] for start in range(0, len(items), size))
+        while parts:
+            part = parts.popleft()
+            line = codec.encode(Items(answer.id, part))
             if len(line) > codec.MAX_LINE_BYTES:
-                raise P2pnodeError("an item of the answer is longer than a line may be")
+                if len(part) == 1:
+                    raise P2pnodeError("an item of the answer is longer than a line may be")
+                parts.extendleft((part[len(part) // 2 :], part[: len(part) // 2]))
+                continue
             await self._outgoing.has_room()
+            await trio.lowlevel.checkpoint()
             self._outgoing.push_line(line)
         self._outgoing.push(Answer(answer.id, {**answer.result, "items": []}))
 

@@ -70,7 +70,14 @@ async def answer_nonsense(params: Object, emit: Emit) -> Object:
 
 
 async def list_many(params: Object, emit: Emit) -> Object:
-    return {"items": [{"at": at, "text": "x" * params["bytes"]} for at in range(params["count"])], "more": True}
+    last = params.get("last", 0)  # so many items at the end are a hundred times as long
+    return {
+        "items": [
+            {"at": at, "text": "x" * params["bytes"] * (100 if at >= params["count"] - last else 1)}
+            for at in range(params["count"])
+        ],
+        "more": True,
+    }
 
 
 async def answer_at_length(params: Object, emit: Emit) -> Object:
@@ -203,14 +210,17 @@ def test_a_line_over_the_limit_is_answered_and_skipped(client: RawClient) -> Non
     assert ask(client, 2, "echo") == {"id": 2, "result": {}}
 
 
-def test_long_lists_come_in_parts(client: RawClient) -> None:
-    client.send_line({"id": 1, "method": "list", "params": {"count": 20_000, "bytes": 500}})
+@pytest.mark.parametrize(
+    ("count", "bytes", "last"), [(20_000, 500, 0), (server.MANY_ITEMS + 1, 1, 0), (3000, 500, 100)]
+)
+def test_long_lists_come_in_parts(client: RawClient, count: int, bytes: int, last: int) -> None:
+    client.send_line({"id": 1, "method": "list", "params": {"count": count, "bytes": bytes, "last": last}})
     items: list[Object] = []
     while "result" not in (message := client.read()):
         assert message["id"] == 1
         items += message["items"]
     assert message["result"] == {"items": [], "more": True}
-    assert [item["at"] for item in items] == list(range(20_000))
+    assert [item["at"] for item in items] == list(range(count))
 
 
 def test_an_answer_that_fits_no_line_is_an_error(client: RawClient) -> None:

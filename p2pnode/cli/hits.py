@@ -71,6 +71,7 @@ def print_work(work: Object) -> None:
             ("signed by", work.get("author")),
             ("added", moment(work.get("added"))),
             ("path", work.get("path")),
+            ("damaged", plural(work["damaged"], "block") + ": see p2pnode verify" if work.get("damaged") else ""),
             ("watched", watch_text(work.get("watch"))),
             *(("verdict", verdict_text(verdict)) for verdict in work.get("verdicts") or []),
         ]

@@ -88,7 +88,7 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
     if content is not None:
         answer["held_bytes"] = await node.store.read(lambda tx: tx.held_bytes(work.root))
     if content is not None and _is_shown(content):
-        answer["path"] = content.base
+        answer |= {"path": content.base, "damaged": content.damaged}
         files = await node.store.read(lambda tx: tx.content_files(work.root, MAX_ENTRIES_SHOWN))
         answer["entries"] = [{"path": path, "bytes": size} for path, size in files]
     if (watched := node.watching.of(work.id)) is not None:

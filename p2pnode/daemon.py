@@ -33,6 +33,7 @@ from p2pnode.net.network import open_network
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Emit
 from p2pnode.services.api import methods
+from p2pnode.services.background import contained
 from p2pnode.services.kept_ports import keep_ports, kept_ports
 from p2pnode.services.me import Me
 from p2pnode.services.node import Node
@@ -179,7 +180,7 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
             await node.start(nursery)
             node.gateway = Door(store, node.reading, nursery)
             if settings.gateway:
-                await node.gateway.open(settings.gateway_port)
+                await contained(node.gateway.open, settings.gateway_port)  # a port that is taken costs the gateway only
             yield node
             nursery.cancel_scope.cancel()
 

@@ -152,3 +152,18 @@ def test_a_film_plays_in_a_browser_while_it_arrives(start: Callable[..., RealDae
     with pytest.raises(OSError):
         ask(url.path)
     assert "Traceback" not in ben.log
+
+
+def test_the_gateway_may_open_with_the_node(tmp_path: Path) -> None:
+    anna, ben = RealDaemon(tmp_path / "anna"), RealDaemon(tmp_path / "ben")
+    anna.environment |= {"P2PNODE_GATEWAY": "yes"}
+    try:
+        opened = anna.start().json("gateway", "--status")
+        assert opened["open"] and opened["port"] > 0
+        ben.environment |= {"P2PNODE_GATEWAY": "yes", "P2PNODE_GATEWAY_PORT": str(opened["port"])}
+        assert ben.start().json("gateway", "--status") == {"open": False}, "a port that is taken costs the gateway only"
+        assert "another program uses it" in ben.log and "Traceback" not in ben.log
+        assert opened["token"] not in anna.log
+    finally:
+        anna.kill()
+        ben.kill()

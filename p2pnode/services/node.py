@@ -79,7 +79,7 @@ class Node:
         self.outbox = Outbox(
             store, network, clock, gossip=self.gossip.publish_records, circle_keys=self.sync.circle_keys
         )
-        self.blocks = ServeBlocks(network, store)
+        self.blocks = ServeBlocks(network, store, self.traffic)
         self.ipfs = Ipfs(network, store, clock)
         self.search = Search(store, network, self.views, clock, self.sync.members_first)
         self.lookups = Lookups(store, self.search)
@@ -93,7 +93,18 @@ class Node:
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
         self.publishings = Publishings(store, self.publish, clock, emit)
         self.watching = Watching(store, self.publishings, clock, emit)
-        self.transfers = Transfers(store, network, self.search, clock, emit, self._wake_told, ipfs=self.ipfs)
+        self.transfers = Transfers(
+            store,
+            network,
+            self.search,
+            clock,
+            emit,
+            self._wake_told,
+            limited=self.traffic.limited,
+            ipfs=self.ipfs,
+            traffic=self.traffic,
+        )
+        self.traffic.on_used_up.append(self.transfers.hold)
         self.reading = Reading(store, self.transfers)
         self.having = Having(network, store, self.transfers.fetching)
         self.keeping = Keeping(store, network, self.transfers, emit)

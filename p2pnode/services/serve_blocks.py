@@ -17,7 +17,7 @@ from p2pnode.core.fetch_messages import MAX_REQUEST_BYTES, PROTOCOL, Status, dec
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, PeerError, StoreError, TimedOutError
 from p2pnode.limits import MIB
-from p2pnode.ports import Network, Store, Stream
+from p2pnode.ports import Network, Store, Stream, Traffic
 from p2pnode.services.framing import receive_frame
 from p2pnode.services.turns import Turns
 
@@ -46,8 +46,9 @@ IDLE_TIMEOUT_S = 300.0
 class ServeBlocks:
     """The providing side of a node."""
 
-    def __init__(self, network: Network, store: Store) -> None:
-        self._network, self._store = network, store
+    def __init__(self, network: Network, store: Store, traffic: Traffic | None = None) -> None:
+        """With `traffic` everybody is told `busy` while works' bytes have to wait."""
+        self._network, self._store, self._traffic = network, store, traffic
         self._turns = Turns(MAX_BUFFERED_BATCHES, BATCHES_PER_PEER)
         self._sending: dict[trio.CancelScope, float] = {}
 
@@ -123,6 +124,8 @@ class ServeBlocks:
                 self._turns.give_back(stream.peer)
 
     async def _take_turn(self, peer: PeerId) -> bool:
+        if self._traffic is not None and self._traffic.waiting_reason():
+            return False
         if not self._turns.free:
             self._hurry()
         with trio.move_on_after(BUSY_AFTER_S):

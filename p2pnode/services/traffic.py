@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import trio
@@ -20,6 +21,7 @@ from p2pnode.core.traffic_rules import (
     TrafficRules,
     Usage,
     allowance,
+    bytes_in_words,
     check_budget,
     check_rate,
     parse_schedule,
@@ -55,10 +57,23 @@ class TrafficLimits:
         self._kept = Usage()
         self._kept_at = clock()
         self._set = trio.Event()
+        self._changed = trio.Event()
+        self.on_used_up: list[Callable[[], None]] = []
+        """Called when a budget is used up: whoever moves works' bytes stops."""
 
     def waiting_reason(self) -> str | None:
         """Why works' bytes wait, in words; None: they may go."""
         return self.now.waiting
+
+    async def allowed(self) -> None:
+        """Return when works' bytes may go."""
+        while self.now.waiting is not None:
+            await self._changed.wait()
+
+    def limited(self) -> str:
+        """By what rate what comes is held back now, in words; "" if by none."""
+        rate = self.now.rates.down
+        return f"at most {bytes_in_words(rate)}/s by your limits" if rate else ""
 
     @property
     def counted(self) -> tuple[int, int]:
@@ -122,7 +137,12 @@ class TrafficLimits:
         before, self.now = self.now, allowance(self.rules, self.usage, moment)
         self._meter.limit(self.now.rates.up, self.now.rates.down)
         if (before.waiting is None) != (self.now.waiting is None):
+            self._changed.set()
+            self._changed = trio.Event()
             self._emit("limits.changed", {"waiting": self.now.waiting})
+            if self.now.waiting is not None:
+                for stop in self.on_used_up:
+                    stop()
 
     def _is_due(self) -> bool:
         more = abs(self.usage.month_bytes - self._kept.month_bytes)

@@ -26,7 +26,7 @@ from p2pnode.errors import (
     RefusedError,
     TimedOutError,
 )
-from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, WallClock, Work
+from p2pnode.ports import Content, Emit, Json, Network, Store, Traffic, Tx, WallClock, Work
 from p2pnode.services.background import contained
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export
@@ -68,8 +68,11 @@ class Transfers:
         wake_outbox: Callable[[], None],
         limited: Callable[[], str] = no_limit,
         ipfs: Ipfs | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
-        """`limited` says in words by what rate the node is held back now, if it is. With `ipfs` others than p2pnodes are asked too."""
+        """`limited` says in words by what rate the node is held back now, if it is. With `ipfs` others than p2pnodes are asked too.
+        With `traffic` transfers wait while it says so."""
+        self._traffic = traffic
         self._ipfs = ipfs
         self._store, self._network, self._search = store, network, search
         self._clock, self._emit, self._wake_outbox, self._limited = clock, emit, wake_outbox, limited
@@ -147,6 +150,12 @@ class Transfers:
             if running.transfer.id == transfer:
                 return running
         raise NotFoundError(f"no transfer {transfer!r} is running", hint="see: p2pnode transfers")
+
+    def hold(self) -> None:
+        """A budget is used up: what runs stops, and goes on by itself when there is a new one."""
+        for running in self._running.values():
+            if not running.paused and not running.cancelled:
+                running.scope.cancel()
 
     # ------------------------------------------------------------ getting
 
@@ -348,6 +357,9 @@ class Transfers:
             if running.paused:
                 running.transfer.say("paused", "paused by you")
                 await running.resumed.wait()
+            if self._traffic is not None and (reason := self._traffic.waiting_reason()):
+                running.transfer.say("queued", reason)
+                await self._traffic.allowed()
             await self._fetch(running)
             self._say_done(running)
             return False

@@ -59,8 +59,11 @@ async def dial(
 
             async def attempt(address: str, failed: trio.Event) -> None:
                 try:
-                    async with _dials():
-                        await (through(peer, address) if is_circuit(address) else _connect(swarm, address, peer))
+                    if is_circuit(address):
+                        await through(peer, address)  # which dials the relay: it must not wait for itself
+                    else:
+                        async with _dials():
+                            await _connect(swarm, address, peer)
                     winner.append(address)
                     nursery.cancel_scope.cancel()
                 except Exception as error:

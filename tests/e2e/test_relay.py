@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from p2pnode.net.relay.places import CIRCUIT_BYTES
 from tests.support import netns
 from tests.support.daemons import RealDaemon, wait_until
 from tests.support.netns import Namespaces
@@ -81,6 +82,19 @@ def test_a_daemon_is_called_through_a_relay_and_by_no_other_way(
     assert right.json("peers", "connect", address) == {"peer_id": left.peer_id}
     (seen,) = [peer for peer in right.lines("peers") if peer["peer_id"] == left.peer_id]
     assert any("/p2p-circuit/" in where for where in seen["addresses"])
+
+
+@pytest.mark.long
+def test_a_work_larger_than_a_circuit_may_carry_goes_on_through_the_next(
+    three: tuple[RealDaemon, RealDaemon, RealDaemon], tmp_path: Path
+) -> None:
+    left, _, right = three
+    path = tmp_path / "large.bin"
+    path.write_bytes(os.urandom(CIRCUIT_BYTES + (20 << 20)))
+    work = left.json("publish", str(path), "--title", "behind a wall, and large", "--licence", "CC0-1.0")["work"]
+    circuit_of(left)
+    right.run("get", work, "-o", str(tmp_path / "got"))
+    assert (tmp_path / "got").read_bytes() == path.read_bytes()
 
 
 def test_words_for_what_a_relay_cannot_do(three: tuple[RealDaemon, RealDaemon, RealDaemon]) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.killing import JOURNEYS, check, make_sources, required, run
+from tests.support.kill_checks import check
+from tests.support.kill_journeys import JOURNEYS, make_sources
+from tests.support.killing import required, run
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")
 
 SEED = int(os.environ.get("P2PNODE_CRASH_SEED", random.SystemRandom().randrange(1 << 30)))
-POINTS, LONG_POINTS = 4, 80
+POINTS, LONG_POINTS = 3, 80
 """Kills in each journey."""
 BY_CLOCK = 0.25
 """Share of kills at a moment instead of a point: inside a statement or a system call."""

@@ -394,6 +394,7 @@ READ_NUMBERS = [
     ("net/kad/wire.py", "a key 1-{MAX_KEY_BYTES} bytes"),
     ("net/kad/lookup.py", "({PARALLEL} requests at a time, at most {MAX_REQUESTS}"),
     ("net/kad/server.py", "a stream for {IDLE_S:g} s between requests"),
+    ("net/kad/server.py", "answers {REQUESTS_PER_S:g} requests a second on each ({REQUEST_BURST} at once)"),
     ("store/providers.py", "{MAX_PROVIDERS_PER_KEY} providers a key (who came first stays), {MAX_PROVIDERS:,} in all"),
     ("net/gossipsub/mesh.py", "degree {DEGREE} ({DEGREE_LOW}-{DEGREE_HIGH}), heartbeat {HEARTBEAT_S} s"),
     ("net/gossipsub/mesh.py", "at most {FLOOD_PEERS} subscribers directly"),

@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from libp2p.kad_dht.pb.kademlia_pb2 import Message
 from libp2p.peer.id import ID
+from trio.testing import MockClock
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError
 from p2pnode.net.kad.lookup import MAX_REQUESTS, Lookup
+from p2pnode.net.kad.server import REQUEST_BURST, REQUESTS_PER_S, KadServer
 from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of, place_of_peer
 from p2pnode.net.kad.wire import MAX_PEERS, Contact, KadMessage, decode, encode
 
@@ -194,3 +196,36 @@ async def test_stopping_ends_at_once() -> None:
     lookup = Lookup(place, peer(0), [contact(5)], once)
     await lookup.run()
     assert len(world.asked) == 1
+
+
+class Hurried:
+    """A stream on which one PING follows the other."""
+
+    peer = PeerId("hurried")
+
+    def __init__(self, count: int) -> None:
+        self._left = encode(KadMessage("PING")) * count
+        self.answers = 0
+
+    async def receive_some(self, max_bytes: int) -> bytes:
+        await trio.lowlevel.checkpoint()
+        data, self._left = self._left[:max_bytes], self._left[max_bytes:]
+        return data
+
+    async def send_all(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        self.answers += 1
+
+
+@pytest.mark.trio
+async def test_who_asks_too_fast_is_answered_later(autojump_clock: MockClock) -> None:
+    table = RoutingTable(peer(0))
+    server = KadServer(table, None, lambda: 0.0, lambda key: False, lambda: Contact(peer(0), ()))  # type: ignore[arg-type]
+    stream = Hurried(REQUEST_BURST)
+    await server.serve(stream)  # type: ignore[arg-type]
+    assert stream.answers == REQUEST_BURST and trio.current_time() < 1
+    stream = Hurried(REQUEST_BURST + 200)
+    began = trio.current_time()
+    await server.serve(stream)  # type: ignore[arg-type]
+    assert stream.answers == REQUEST_BURST + 200
+    assert 199 / REQUESTS_PER_S <= trio.current_time() - began < 210 / REQUESTS_PER_S

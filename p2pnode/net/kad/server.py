@@ -14,6 +14,8 @@ from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode,
 from p2pnode.net.varint import receive_prefixed
 from p2pnode.ports import ProviderRecords, Stream, WallClock
 
+REQUESTS_PER_S, REQUEST_BURST = 50.0, 100
+"""Answered on one stream; with all that a peer may have open it keeps a tenth of a processor busy."""
 IDLE_S = 60.0
 """A requester may keep its stream for the next request this long."""
 
@@ -38,11 +40,16 @@ class KadServer:
 
     async def serve(self, stream: Stream) -> None:
         """One stream: requests and answers in turn until the peer ends it. PeerError on nonsense, NetworkError on a value."""
+        allowed, since = float(REQUEST_BURST), trio.current_time()
         while True:
             with trio.move_on_after(IDLE_S) as patience:
                 data = await receive_prefixed(stream, MAX_MESSAGE_BYTES)
             if patience.cancelled_caught or data is None:
                 return
+            now = trio.current_time()
+            allowed, since = min(REQUEST_BURST, allowed + (now - since) * REQUESTS_PER_S) - 1, now
+            if allowed < 0:  # no blame: whoever asks faster waits for the answer
+                await trio.sleep(-allowed / REQUESTS_PER_S)
             try:
                 request = decode(data)
             except DecodeError as error:

@@ -72,7 +72,7 @@ def test_a_reader_that_had_enough_ends_it_cleanly(cli: Cli, serve: Serve, monkey
     def closed(self: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr(reading._Out, "write", closed)
+    monkeypatch.setattr(reading.Frames, "write", closed)
     monkeypatch.setattr("p2pnode.cli.main._leave_broken_pipe", lambda: None)
     assert cli("cat", WORK).status == 0
 

@@ -154,13 +154,17 @@ class BitswapAsking:
         try:
             await self._find_out()
             while True:
+                rung, news = (
+                    self._bell.next(),
+                    self._news.next(),
+                )  # before looking: nothing that changes meanwhile is missed
                 self._check()
                 await self._flush()
                 self._drop_unwanted()
                 await self._ask_ahead()
                 await self._ask_again()
                 await self._outgoing.tidy()
-                await self._wait()
+                await self._wait(rung, news)
         finally:
             self._ended = True
             self._partner.askings.remove(self)
@@ -197,7 +201,7 @@ class BitswapAsking:
             with trio.move_on_after(HAVE_PATIENCE_S):
                 while self._has_root is None:
                     self._check()
-                    await self._news.wait()
+                    await self._news.wait()  # nothing lies between looking and waiting
                 return
             await self._say([Entry(self._root, cancel=True)])
 
@@ -264,13 +268,11 @@ class BitswapAsking:
             await self._say([Entry(cid, cancel=True)])
             await self._say([self._want(cid)])
 
-    async def _wait(self) -> None:
+    async def _wait(self, rung: trio.Event, news: trio.Event) -> None:
         """Until something came, more is wanted, or it is time to look at what stays away."""
-        if self._inbox or self._lie:
-            return
         idle = not self._asked
         with trio.move_on_after(RETRY_MISSING_S if idle else TICK_S) as waited:
-            await _either(self._news, self._bell)
+            await _either(news, rung)
         if idle and waited.cancelled_caught:
             if self._provider.lacks and self._others_wait():
                 raise ReplacedError("it lacks what is still wanted")
@@ -310,11 +312,11 @@ class BitswapAsking:
             self._measured_at, self._measured_bytes = trio.current_time(), 0
 
 
-async def _either(one: Bell, other: Bell) -> None:
+async def _either(one: trio.Event, other: trio.Event) -> None:
     async with trio.open_nursery() as nursery:
 
-        async def first(bell: Bell) -> None:
-            await bell.wait()
+        async def first(event: trio.Event) -> None:
+            await event.wait()
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(first, one)

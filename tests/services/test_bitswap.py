@@ -238,7 +238,8 @@ async def test_wrong_bytes_end_their_sender_and_the_fetch_goes_on(autojump_clock
     liar.on_message = lie
     await world.ours("helia", DAG)
     await world.fetch("liar", "helia")
-    assert world.points("liar") >= LIE_POINTS and world.points("helia") == 0
+    assert LIE_POINTS in [points for peer, points, _ in world.network.penalties if peer == "liar"]
+    assert world.points("helia") == 0
     assert world.bitswap.unasked_blocks > 0
 
 
@@ -294,23 +295,23 @@ async def test_a_provider_that_is_lost_in_the_middle_is_gone_back_to(autojump_cl
     await world.fetch("helia")
 
 
-async def test_a_slow_writer_of_ours_slows_the_sender_instead_of_filling_memory(
-    autojump_clock: MockClock, world: World
-) -> None:
-    blocks = build(b"".join(b"%7d" % number for number in range(60_000)), leaf_bytes=60_000).leaves
+async def test_a_slow_writer_of_ours_slows_the_sender_instead_of_filling_memory(world: World) -> None:
+    """On a real clock: large messages are read in threads."""
+    blocks = build(b"".join(b"%7d" % number for number in range(250_000)), leaf_bytes=60_000).leaves
     helia = await world.foreigner("helia")
     helia.provides(blocks | {DAG.root: ALL[DAG.root]})
-    with mock.patch.object(bitswap_ask, "INBOX_BYTES", 100_000):
+    most = 0
+    with mock.patch.multiple(bitswap_ask, INBOX_BYTES=100_000, HAND_OVER_BYTES=60_000):
         swarm = Swarm(world.network, DAG.root, world.transfer, None, world.bitswap)
         swarm.wanted((cid, len(block)) for cid, block in blocks.items())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(swarm.run, [PeerId("helia")])
-            for _ in range(1000):
-                await trio.sleep(0.05)  # nothing is taken for a long while
-                (asking,) = world.bitswap._partners[PeerId("helia")].askings or [None]
-                if asking is not None:
-                    assert asking._inbox_bytes <= 100_000 + 60_000
+            for _ in range(20):
+                await trio.sleep(0.02)  # nothing is taken for a while
+                for asking in world.bitswap._partners[PeerId("helia")].askings:
+                    most = max(most, asking._inbox_bytes)
             came = 0
             while came < len(blocks):
                 came += len(await swarm.blocks.receive())
             nursery.cancel_scope.cancel()
+    assert 100_000 < most <= 100_000 + 60_000

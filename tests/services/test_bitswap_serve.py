@@ -211,6 +211,19 @@ async def test_who_is_gone_is_not_dialled_for_its_wants(autojump_clock: MockCloc
     await kubo.until(lambda: len(kubo.blocks) == len(BIG.leaves))
 
 
+async def test_who_goes_in_the_middle_of_an_answer_is_not_dialled_for_the_rest(
+    autojump_clock: MockClock, server: Server
+) -> None:
+    await server.holds(many := build({f"{n}": b"%d" % n * 40_000 for n in range(30)}))
+    deaf = server.foreigner("deaf", reads=False)
+    await deaf.want(server.id, *many.leaves)
+    await trio.sleep(1)
+    assert len(server.network.opened) == 1  # the first message fills the window and stays there
+    await deaf.network.disconnect(server.id)
+    await trio.sleep(10)
+    assert len(server.network.opened) == 1 and server.network.peers() == []
+
+
 async def test_a_malformed_message_ends_its_stream_and_is_charged(autojump_clock: MockClock, server: Server) -> None:
     kubo = server.foreigner()
     for rubbish in (b"\x0a\xff\xff", encode_varint(MAX_MESSAGE_BYTES + 1), b"\xff" * 20):

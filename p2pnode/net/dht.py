@@ -41,8 +41,9 @@ but who never answers must not slow every lookup. Who is not even connected leav
 REST_S = 30.0
 """Whoever could not be reached is not asked again this long: others go on naming him, and each dial costs seconds."""
 MAX_RESTING = 1000
-LAST_WALK_S = 30.0
-"""The pause before a walk because of a newcomer doubles up to this: where many come and go, each would walk for every one."""
+QUICK_WALKS, LAST_WALK_S = 4, 30.0
+"""After so many walks because of newcomers the pause before the next doubles, up to this: where many come and go, each would walk for
+every one."""
 WALK_INTERVAL_S = 600.0
 """Between looks around our own place: Kademlia's usual ten minutes."""
 FIRST_WALK_S = 0.5
@@ -212,13 +213,12 @@ class Dht:
 
     async def run(self) -> None:
         """Look around our own place soon after a newcomer, and every ten minutes; for ever."""
-        pause = FIRST_WALK_S
+        walks = 0
         while True:
             with trio.move_on_after(WALK_INTERVAL_S * random.uniform(0.8, 1.2)) as quiet:
                 await self._walk_wanted.wait()
-            pause = FIRST_WALK_S if quiet.cancelled_caught else pause
-            await trio.sleep(pause)
-            pause = min(2 * pause, LAST_WALK_S)
+            walks = 0 if quiet.cancelled_caught else walks + 1
+            await trio.sleep(min(FIRST_WALK_S * 2 ** min(8, max(0, walks - QUICK_WALKS)), LAST_WALK_S))
             self._walk_wanted = trio.Event()
             await self.walk()
             await self.client.close_idle()

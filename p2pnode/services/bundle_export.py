@@ -144,7 +144,7 @@ class BundleExport:
         """The genesis charter, then control records, then the rest, each by age: whoever reads in order can admit in order."""
 
         def keys(tx: Tx) -> list[RecordId]:
-            control = [id for _, id in tx.record_keys(circle, control=True) if id != circle]
+            control = [id for _, id in tx.record_keys(circle, control=True) if id != RecordId(circle)]
             return [RecordId(circle), *control, *(id for _, id in tx.record_keys(circle, control=False))]
 
         ids = await self._store.read(keys)

@@ -127,14 +127,14 @@ class BundleImport:
             except RefusedError as error:
                 return item | {"state": "left_out", "reason": error.message, "new": 0}
             item["state"] = "followed"
-        merged = await merge_circle(self._admission, circle, lambda: _pages_of(car, pages, tally))
+        merged = await merge_circle(self._admission, circle, lambda: _pages_of(car, pages, tally, decode_records))
         return item | _counts(merged)
 
     # ------------------------------------------------------------ works
 
     async def _take_manifests(self, car: CarFile, index: Index, tally: _Tally) -> None:
         pages = [page for page in index.pages if page.kind == "works"]
-        for read in _pages_of(car, pages, tally):
+        for read in _pages_of(car, pages, tally, decode_records):
             records = await trio.to_thread.run_sync(_manifests, read, tally)
             room = MAX_MANIFESTS - tally.works
             tally.rejected += max(0, len(records) - room)
@@ -205,7 +205,7 @@ def _block(car: CarFile, cid: Cid) -> bytes:
 
 
 def _pages_of(
-    car: CarFile, pages: list[PageRef], tally: _Tally, decode: Callable[[bytes], list[T]] = decode_records
+    car: CarFile, pages: list[PageRef], tally: _Tally, decode: Callable[[bytes], list[T]]
 ) -> Iterator[Callable[[], list[T]]]:
     for page in pages:
         yield partial(_page, car, page, tally, decode)

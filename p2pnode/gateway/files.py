@@ -128,7 +128,7 @@ class Files:
         etag = f'"DirIndex-{cid}"'
         if matches(request.headers.get("if-none-match"), etag):
             return Response(304, {"etag": etag}, length=0)
-        page = folder_page(names, entries[:LISTED_ENTRIES], len(entries))
+        page = await trio.to_thread.run_sync(folder_page, names, entries[:LISTED_ENTRIES], len(entries))
         page.headers |= {"etag": etag, "x-ipfs-path": _ipfs_path(root, names), "x-ipfs-roots": str(root)}
         return page
 

@@ -145,7 +145,7 @@ class Routes:
             )
             for work in works
         ]
-        return works_page(shown, total)
+        return await trio.to_thread.run_sync(works_page, shown, total)
 
 
 def _cid(text: bytes) -> Cid | None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from p2pnode.core.car import encode_header, encode_section
 from p2pnode.core.cid import Cid
@@ -82,11 +82,16 @@ class Trustless:
 
     async def answer(self, request: Request, root: Cid, names: list[bytes], chosen: Wanted) -> Response:
         """NotFoundError: not held; DecodeError: no path; BadRequest, NotAcceptable."""
+        if chosen.type == RAW_TYPE and names:
+            raise BadRequest("a block has no path below it: ask for its own CID")
         if chosen.type == RAW_TYPE:
-            if names:
-                raise BadRequest("a block has no path below it: ask for its own CID")
-            return await self._block(request, root)
-        return await self._archive(request, root, names, chosen)
+            response = await self._block(request, root)
+        else:
+            response = await self._archive(request, root, names, chosen)
+        if "format" not in request.query:  # it was chosen by Accept: this is where it is without one
+            name = next(name for name, type_ in FORMATS.items() if type_ == chosen.type)
+            response.headers["content-location"] = "?" + urlencode({**request.query, "format": name})
+        return response
 
     async def _block(self, request: Request, cid: Cid) -> Response:
         etag = f'"{cid}.raw"'

@@ -63,6 +63,8 @@ async def test_a_block() -> None:
             assert answer.headers["etag"] == f'"{dag.root}.raw"'
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.headers["x-ipfs-path"] == f"/ipfs/{dag.root}"
+        by_header = await ask(gateway, f"/ipfs/{dag.root}?a=b", Accept="application/vnd.ipld.raw")
+        assert by_header.headers["content-location"] == "?a=b&format=raw"
         assert (await ask(gateway, f"/ipfs/{dag.root}?format=raw", If_None_Match=f'"{dag.root}.raw"')).status == 304
         assert (await ask(gateway, f"/ipfs/{Cid.of(RAW, b'nothing')}?format=raw")).status == 404
         assert (await ask(gateway, f"/ipfs/{dag.root}/d?format=raw")).status == 400

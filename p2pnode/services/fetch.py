@@ -123,9 +123,9 @@ class Fetching:
         if self._incoming is None or self._skeleton is None or self.ended.is_set():
             return None
         if self._map is None:
-            leaves = leaves_of(self._skeleton)
-            if not leaves:
+            if not is_mapped(self._skeleton):
                 return None
+            leaves = leaves_of(self._skeleton)
             await self._incoming.checkpoint()
             chosen = {cid for at in self._incoming.chosen for cid, _, _ in self._skeleton.files[at].leaves}
             self._map = OwnMap(leaves, (cid for cid in chosen if not self._incoming.lacks(cid)))
@@ -207,7 +207,8 @@ class Fetching:
             self._root, self._name, skeleton.blocks.items(), files, folders=folders, chosen=sorted(self._goal)
         )
         self._skeleton = skeleton
-        self._swarm.lay_out(leaves_of(skeleton))
+        if is_mapped(skeleton):
+            self._swarm.lay_out(lambda: leaves_of(skeleton))
         self._changed.ring()
         try:
             await self._fill(self._incoming, skeleton, early)
@@ -264,9 +265,9 @@ class Fetching:
         self._lengths.update(missing)
         await self._take_what_is_here(missing)
         wanted = [(cid, length) for cid, length in missing.items() if cid in self._lengths]
-        if wanted and leaves_of(
+        if wanted and is_mapped(
             skeleton
-        ):  # those who begin at one moment begin at different places, and soon serve each other
+        ):  # who begins at one moment begins at another place, and soon has what others lack
             start = random.randrange(len(wanted))
             wanted = wanted[start:] + wanted[:start]
         self._swarm.wanted(wanted)
@@ -325,13 +326,14 @@ class Fetching:
         self._changed.ring()
 
 
+def is_mapped(skeleton: Skeleton) -> bool:
+    """Whether maps of this content are told: not where they are not worth it, or would be too long."""
+    return skeleton.size >= MIN_MAPPED_BYTES and sum(len(file.leaves) for file in skeleton.files) <= MAX_LEAVES
+
+
 def leaves_of(skeleton: Skeleton) -> list[Cid]:
-    """Distinct leaves in file order, as maps number them. Empty where maps are not worth it, or would be too long."""
-    count = sum(len(file.leaves) for file in skeleton.files)
-    if skeleton.size < MIN_MAPPED_BYTES or count > 4 * MAX_LEAVES:
-        return []
-    leaves = list(dict.fromkeys(cid for file in skeleton.files for cid, _, _ in file.leaves))
-    return leaves if len(leaves) <= MAX_LEAVES else []
+    """Distinct leaves in file order, as maps number them."""
+    return list(dict.fromkeys(cid for file in skeleton.files for cid, _, _ in file.leaves))
 
 
 async def fetch(

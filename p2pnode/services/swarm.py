@@ -71,6 +71,7 @@ class Swarm:
         self._wants = Wants()
         self._rarity: Rarity | None = None
         self._laid_out = trio.Event()
+        self._leaves: Callable[[], Sequence[Cid]] = tuple
         self._nursery: trio.Nursery | None = None
         self._bell = Bell()
         self._lonely = Bell()
@@ -100,11 +101,10 @@ class Swarm:
         if self._nursery is not None:
             self._add(self._nursery, peers)
 
-    def lay_out(self, leaves: Sequence[Cid]) -> None:
-        """The content's leaves as maps number them: from now on providers say what they have, and the rarest comes first."""
-        if leaves:
-            self._rarity = Rarity(leaves)
-            self._laid_out.set()
+    def lay_out(self, leaves: Callable[[], Sequence[Cid]]) -> None:
+        """How the content's leaves are numbered by maps: from now on providers say what they have, and the rarest comes first."""
+        self._leaves = leaves
+        self._laid_out.set()
 
     async def run(self, providers: Iterable[PeerId]) -> None:
         """Until cancelled."""
@@ -162,14 +162,18 @@ class Swarm:
             self._rarity.told(provider.peer, None)
 
     def _told(self, peer: PeerId, holding: Holding) -> None:
-        if self._rarity is None or peer not in self._known:
+        if peer not in self._known:
             return
+        self.heard_of(holding.peers)
+        if self._rarity is None:
+            if holding.extent is not Extent.SOME:
+                return  # as long as nobody is incomplete nothing is counted, and no memory taken for it
+            self._rarity = Rarity(self._leaves())
         self._rarity.told(peer, holding)
         for provider in self._known.values():
             provider.rank = partial(self._rank, provider) if self._rarity else None
             provider.on_idle = partial(self._grew_idle, provider)
         self._known[peer].lacks.clear()
-        self.heard_of(holding.peers)
         self._bell.ring()
 
     def _rank(self, provider: Provider, cid: Cid) -> int | None:

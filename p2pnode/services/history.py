@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from p2pnode.core.explain import to_json
-from p2pnode.core.ids import CIRCLE_PREFIX, RECORD_PREFIX, WORK_PREFIX, CircleId, WorkId, id_text
+from p2pnode.core.ids import CIRCLE_PREFIX, RECORD_PREFIX, WORK_PREFIX, CircleId, RecordId, WorkId, id_text
 from p2pnode.core.record import MANIFEST, Record
 from p2pnode.core.understanding import is_understood
 from p2pnode.core.verdict import CircleView
@@ -63,6 +63,8 @@ def _revisions(tx: Tx, row: Work) -> list[Json]:
     """The manifests of a work that are held here, oldest first."""
     held = {record.id: record for record in tx.records(row.circle, kinds=[MANIFEST], target=bytes(row.id))}
     held[row.manifest.id] = row.manifest
+    if (first := tx.record(RecordId(row.id))) is not None:  # it names the work, and so cannot be about it
+        held[first.id] = first
     ordered = sorted((one for one in held.values() if is_understood(one)), key=lambda one: (one.created, one.id))
     return [_revision(record) for record in ordered]
 

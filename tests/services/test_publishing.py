@@ -20,6 +20,7 @@ from p2pnode.errors import NotFoundError, RefusedError, StoreError, UsageError
 from p2pnode.local import hashing, long_file, tree
 from p2pnode.local.tree import root_cid
 from p2pnode.ports import Json
+from p2pnode.services.history import WorkHistory
 from p2pnode.services.publish import Description, Order, Publish
 from p2pnode.services.publishing import PREFIX, Publishing, Publishings
 from tests.support.loopback import Hub
@@ -306,6 +307,8 @@ async def test_a_revision_reads_only_what_changed(folder: Path, aged: None) -> N
         assert id_text("r", two.record) == second["revision"]
         held = await desk.person.store.read(lambda tx: tx.work(work))
         assert held is not None and (str(held.root), held.state, held.title) == (second["cid"], "own", "Bees")
+        history = await WorkHistory(desk.person.store, desk.person.views, desk.person.me).of(held, None)
+        assert [told["record"] for told in history["revisions"]] == [id_text("r", one.record), id_text("r", two.record)]
         leaf = root_cid(str(folder / "3" / "3.txt"))
         assert await desk.person.store.read_block(leaf, public_only=True) == b"3" * 1000
 

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import trio
 
 from p2pnode.core.cid import Cid
-from p2pnode.core.fetch_messages import MAX_REQUEST_BYTES, PROTOCOL, Status, decode_request, encode_head
+from p2pnode.core.fetch_messages import (
+    HEAD_BYTES,
+    MAX_REQUEST_BYTES,
+    PROTOCOL,
+    Status,
+    decode_head,
+    decode_request,
+    encode_head,
+    encode_request,
+)
 from p2pnode.local.tree import scan
 from p2pnode.net.network import Libp2pNetwork
 from p2pnode.ports import Store, Stream, Tx
+from p2pnode.services import serve_blocks
 from p2pnode.services.fetch import fetch
-from p2pnode.services.framing import receive_frame
+from p2pnode.services.framing import receive_exactly, receive_frame, send_frame
 from p2pnode.services.publish_reading import Reading
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.transfer import Transfer
+from p2pnode.services.walk import read_skeleton
 from p2pnode.store.sqlite import open_store
 from tests.support.net import networks
 from tests.support.trees import assert_same_tree
@@ -150,3 +163,47 @@ async def test_a_fetch_that_was_cut_off_goes_on_after_a_restart(tmp_path: Path) 
         again = [cid for cid in asked if cid in served]
         assert len(again) <= 1, "what was verified was fetched again"
         assert root not in asked
+
+
+async def test_a_modest_asker_gets_its_share_beside_a_greedy_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over libp2p: one asks on four streams for all it may, the other on one; the disk is what they compete for."""
+    monkeypatch.setattr(serve_blocks, "MAX_BUFFERED_BATCHES", 2)
+    folder = _make(tmp_path / "published")
+    async with (
+        networks(3) as (provider, greedy, modest),
+        open_store(tmp_path / "a.db", tmp_path / "a", 1 << 30, 0, time.time) as held,
+    ):
+        root = await _publish(held, folder)
+        walked = await read_skeleton(held, root)
+        leaves = [cid for file in walked.files for cid, _, length in file.leaves if length == MIB]
+        read = held.read_blocks
+
+        async def slowly(cids: Sequence[Cid], *, public_only: bool = False, max_bytes: int) -> list[bytes | None]:
+            await trio.sleep(0.02)
+            return await read(cids, public_only=public_only, max_bytes=max_bytes)
+
+        monkeypatch.setattr(held, "read_blocks", slowly)
+        ServeBlocks(provider, held).start()
+        got: Counter[str] = Counter()
+
+        async def ask(asker: Libp2pNetwork) -> None:
+            stream = await asker.open_stream(provider.peer_id, PROTOCOL)
+            while True:
+                await send_frame(stream, encode_request(root, leaves))
+                for _ in leaves:
+                    status, length = decode_head(await receive_exactly(stream, HEAD_BYTES))
+                    await receive_exactly(stream, length)
+                    got[asker.peer_id] += length
+                    if status is Status.HAVE and got.total() > 120 * MIB:
+                        nursery.cancel_scope.cancel()
+
+        with trio.fail_after(DEADLINE_S):
+            for asker in (greedy, modest):
+                await asker.connect(provider.addresses()[0])
+            async with trio.open_nursery() as nursery:
+                for _ in range(serve_blocks.STREAMS_PER_PEER):
+                    nursery.start_soon(ask, greedy)
+                nursery.start_soon(ask, modest)
+        assert got[modest.peer_id] > 0.4 * got[greedy.peer_id], got  # by streams it would be a quarter

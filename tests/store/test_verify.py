@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.errors import ChangedError, StoreError
@@ -250,3 +251,29 @@ async def test_forgetting_a_damaged_content_forgets_its_damage(store: NodeStore)
     await store.write(lambda tx: tx.forget_content(SAMPLE.root))
     assert await store.read_rows(lambda tx, db: db.execute("SELECT count(*) FROM damage").fetchone()) == (0,)
     assert await store.read(lambda tx: tx.stored_bytes()) == 0
+
+
+@pytest.mark.trio
+async def test_what_goes_while_it_is_read_is_gone_and_not_damaged(tmp_path: Path) -> None:
+    """Whoever reads meanwhile gets the right bytes or nothing; and it can be fetched again at once."""
+    told: list[Damage] = []
+    async with opened(tmp_path) as store:
+        store.watch_damage(told.extend)
+        for _ in range(3):
+            await fetched(store)
+            answers: list[bytes | None] = []
+
+            async def read(cid: Cid, answers: list[bytes | None] = answers) -> None:
+                for _ in range(30):
+                    data = await store.read_block(cid, public_only=True)
+                    assert data in (None, SAMPLE.leaves[cid])
+                    answers.append(data)
+
+            async with trio.open_nursery() as nursery:
+                for cid in SAMPLE.leaves:
+                    nursery.start_soon(read, cid)
+                await trio.sleep(0.005)
+                await store.write(lambda tx: tx.forget_content(SAMPLE.root))
+            assert None in answers
+        assert told == []
+        assert await store.read(lambda tx: (tx.stored_bytes(), tx.damaged_roots())) == (0, [])

@@ -17,7 +17,7 @@ import trio
 
 from p2pnode.core.bitswap_ledger import Ledger, Room
 from p2pnode.core.bitswap_messages import PROTOCOL_120, Entry, Presence, Want, encode_answer
-from p2pnode.core.cid import Cid
+from p2pnode.core.cid import DAG_PB, Cid
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, StoreError, TimedOutError
 from p2pnode.limits import MIB
@@ -148,6 +148,9 @@ class BitswapServer:
         """What can be said at once, and blocks to be sent, in their order."""
         asked = [entry.cid for entry in entries if entry.want is Want.HAVE]
         sizes = dict(zip(asked, await self._sizes(asked), strict=True))
+        twins = {twin: cid for cid in asked if sizes[cid] is None and (twin := _twin(cid)) is not None}
+        for twin, size in zip(twins, await self._sizes(list(twins)), strict=True):
+            sizes[twins[twin]] = size
         presences: list[Presence] = []
         wanted: list[Entry] = []
         for entry in entries:
@@ -181,11 +184,21 @@ class BitswapServer:
             found = [None]
         for entry, block in zip(wanted, found, strict=False):
             if block is None:
+                block = await self._read_twin(entry.cid)
+            if block is None:
                 _lack(asker, entry, presences)
             else:
                 blocks.append((entry.cid, block))
         del wanted[: len(found)]
         return blocks
+
+    async def _read_twin(self, cid: Cid) -> bytes | None:
+        """The block under its other version's CID: to the rest of IPFS the two are one."""
+        twin = _twin(cid)
+        try:
+            return None if twin is None else await self._store.read_block(twin, public_only=True)
+        except (StoreError, TimedOutError):
+            return None
 
     async def _send(
         self, asker: _Asker, outgoing: Outgoing, blocks: list[tuple[Cid, bytes]], presences: list[Presence]
@@ -206,6 +219,13 @@ class BitswapServer:
             asker.slow_until = trio.current_time() + SLOW_FOR_S
         self.sent_blocks += len(blocks)
         self.sent_bytes += sum(len(block) for _, block in blocks)
+
+
+def _twin(cid: Cid) -> Cid | None:
+    """CIDv1 of a CIDv0 and back; None where there is only one."""
+    if cid.codec != DAG_PB or cid.multihash[:2] != b"\x12\x20":
+        return None
+    return Cid(1 - cid.version, DAG_PB, cid.multihash)
 
 
 def _lack(asker: _Asker, entry: Entry, presences: list[Presence]) -> None:

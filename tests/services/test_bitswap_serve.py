@@ -104,6 +104,22 @@ async def test_what_is_private_looks_like_what_is_unknown(autojump_clock: MockCl
     assert kubo.presences == {BIG.root: False, leaf: False} and kubo.blocks == []
 
 
+async def test_a_block_is_known_by_the_cids_of_both_versions(autojump_clock: MockClock, server: Server) -> None:
+    """Who fetched it as Qm... is asked for it as bafy... by those whose browser cannot tell capitals apart."""
+    v1, v0 = BIG.root, Cid(0, BIG.root.codec, BIG.root.multihash)
+    await server.holds(Dag(v0, {v0: BIG.interior[v1]}, BIG.leaves))
+    await server.holds(SMALL)
+    kubo = server.foreigner()
+    small_v0 = Cid(0, SMALL.root.codec, SMALL.root.multihash)
+    await kubo.want(server.id, v1, small_v0)
+    await kubo.until(lambda: len(kubo.blocks) == 2)
+    assert kubo.blocks == [v1, small_v0]  # each as it was asked for
+    unknown = Cid(0, BIG.root.codec, UNKNOWN.multihash)
+    await kubo.want(server.id, v1, unknown, want=Want.HAVE, send_dont_have=True)
+    await kubo.until(lambda: unknown in kubo.presences)
+    assert kubo.presences[unknown] is False and kubo.presences.get(v1, True)
+
+
 async def test_urgent_wants_come_first(autojump_clock: MockClock, server: Server) -> None:
     await server.holds(BIG)
     kubo = server.foreigner()

@@ -101,7 +101,10 @@ class BundleExport:
         if choice.everything:
             wanted |= {work.id: work for work in await self._all() if choice.private or not work.private}
         for circle in circles:
-            asked = await self._views.ask(circle, lambda view: view.works())
+            try:
+                asked = await self._views.ask(circle, lambda view: view.works())
+            except NotFoundError:
+                continue  # its charter has not arrived yet: what is here of its records goes along
             for work in await self._store.read(lambda tx, asked=asked: [tx.work(id) for id in asked]):  # type: ignore[misc]
                 if work is not None and not work.private:
                     wanted.setdefault(work.id, work)

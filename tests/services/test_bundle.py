@@ -137,6 +137,10 @@ async def test_choices_that_cannot_be(tmp_path: Path) -> None:
         assert (told["lacking"], told["contents"]) == (["Only described"], 0)
         with pytest.raises(RefusedError, match="exists"):
             await anna.write(tmp_path / "a.car")
+        await anna.store.write(lambda tx: tx.add_circle(CircleId(b"w" * 32), bytes(32), 0.0))
+        assert (await anna.write(tmp_path / "b.car"))["works"] == 1, (
+            "a circle whose charter is still on its way is no hindrance"
+        )
 
 
 async def test_two_circles_of_one_name_in_a_bundle(tmp_path: Path) -> None:

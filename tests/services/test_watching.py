@@ -222,6 +222,15 @@ async def test_only_own_works_in_own_files_are_watched(folder: Path) -> None:
         assert await post.person.store.read(lambda tx: tx.meta_with_prefix("watch/")) == []
 
 
+async def test_an_unpublished_work_is_watched_no_more(folder: Path) -> None:
+    async with a_post() as post:
+        one = await post.watching.turn_on(await post.publish(folder), auto=True)
+        await post.person.store.write(lambda tx: tx.drop_work(one.work))
+        (folder / "a.txt").write_bytes(b"other")
+        assert await post.look(one) is None
+        assert post.watching.shown() == []
+
+
 async def test_a_lone_file_can_be_watched(folder: Path) -> None:
     async with a_post() as post:
         one = await post.watching.turn_on(await post.publish(folder / "a.txt"), auto=False)

@@ -166,7 +166,8 @@ class Watching:
     async def _see(self, one: Watched) -> None:
         work = await self._store.read(lambda tx: tx.work(one.work))
         if work is None or work.state != "own":  # it was unpublished meanwhile
-            return await self.turn_off(one.work)
+            await self.turn_off(one.work)
+            return
         content = await self._lies_in(work)
         one.path, one.title = content.base, work.title
         if one.root != str(work.root):  # a new revision: what was offered is done

@@ -19,7 +19,7 @@ from tests.support.trees import assert_same_tree
 
 pytestmark = pytest.mark.network
 SEED = 4711
-KILLS = 4
+KILLS = 2
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from p2pnode.store.migrate import migrations
 from p2pnode.store.rescue_contents import LostContent, mend_contents
 from p2pnode.store.salvage import Row, Table, read_table, tables
 from p2pnode.store.tx import SqliteTx
+from p2pnode.store.tx_records import RESCUE_MARGIN
 
 PROBLEMS_TOLD = 20
 """Lines of SQLite's own check that are told."""
@@ -105,7 +106,7 @@ def _make(database: str, fresh: str, library: str, rescued: Rescued, now: float)
         tx = _tx(db, library)
         _restore_own_works(tx, db, now)
         rescued.lost, rescued.unchecked = mend_contents(tx, db, library, now)
-        tx.set_seq_floor(now)
+        tx.set_seq_floor(now, margin=RESCUE_MARGIN)
         db.execute("COMMIT")
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 

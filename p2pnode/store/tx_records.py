@@ -12,8 +12,8 @@ from p2pnode.core.record import CONTROL_KINDS, Record
 from p2pnode.core.records import COUNTER_BITS, SECONDS_A_DAY, seq_of, smaller_signature
 from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of
 
-FLOOR_MARGIN = 1024
-"""Numbers skipped beyond that: many records may have been signed just after midnight."""
+FLOOR_MARGIN, RESCUE_MARGIN = 1024, 8192
+"""Numbers skipped beyond that, by a new database and by a rescued one: many records may have been signed at once, just before."""
 
 _INSERT = """INSERT INTO records (record, circle, kind, control, author, target, seq, created, own, body, sig)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -94,14 +94,14 @@ class RecordRows(Rows):
         day = seq >> COUNTER_BITS  # `created` must fall on the day of `seq`, also when the clock says otherwise
         return seq, max(int(now), day * SECONDS_A_DAY)
 
-    def set_seq_floor(self, now: float) -> None:
+    def set_seq_floor(self, now: float, *, margin: int = FLOOR_MARGIN) -> None:
         """This database knows nothing of what was signed before it: numbers of all keys begin above what can have been used until now.
 
         Equal numbers under two records are an equivocation. The counter of the day begins at the share of the day that is over, as if
         somebody had signed a record every 1.3 s, and beyond it.
         """
         second = int(now) % SECONDS_A_DAY
-        counter = (second << COUNTER_BITS) // SECONDS_A_DAY + FLOOR_MARGIN
+        counter = (second << COUNTER_BITS) // SECONDS_A_DAY + margin
         self._db.execute("INSERT OR REPLACE INTO seqs VALUES (x'', ?)", (seq_of(int(now), 0) + counter,))
 
     def circles(self) -> list[CircleId]:

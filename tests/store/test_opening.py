@@ -61,6 +61,21 @@ async def test_everything_is_there_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.trio
+async def test_a_database_that_was_moved_away_does_not_bring_numbers_back(tmp_path: Path) -> None:
+    """The identity is older than the database then: what was signed today must not get a number twice."""
+    async with opened(tmp_path) as store:
+        signed = [(await store.write(lambda tx: tx.next_seq(key("ada"), NOW)))[0] for _ in range(20)]
+    (tmp_path / "node.db").rename(tmp_path / "away.db")
+    async with opened(tmp_path) as store:
+        seq, created = await store.write(lambda tx: tx.next_seq(key("ada"), NOW + 60))
+    assert seq > 20_000 << 16
+    assert created == int(NOW) + 60
+    async with opened(tmp_path) as store:
+        await store.write_rows(lambda tx, _: tx.set_seq_floor(NOW + 60))
+        assert (await store.write(lambda tx: tx.next_seq(key("ada"), NOW + 61)))[0] > max(signed)
+
+
+@pytest.mark.trio
 async def test_a_home_may_move(tmp_path: Path) -> None:
     async with opened(tmp_path / "old") as store:
         await fetch(store)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from p2pnode.core.cid import Cid
+from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.manifest import describe, first
 from p2pnode.core.record import Record
@@ -199,17 +199,22 @@ async def test_a_work_of_ones_own_whose_row_is_lost_comes_back_by_its_manifest(t
 @pytest.mark.trio
 async def test_forged_rows_do_not_come_through(tmp_path: Path) -> None:
     fetched, mine, works = await fill(tmp_path)
+    tiny = Cid.of(RAW, b"tiny")
     async with opened(tmp_path) as store:
 
         def forge(tx, db) -> None:  # type: ignore[no-untyped-def]
             db.execute("UPDATE works SET sig = x'00', title = 'Forged' WHERE title = 'Heard 3'")
             db.execute("UPDATE works SET title = 'Also forged' WHERE title = 'Heard 4'")
-            db.execute("UPDATE blocks SET data = x'00' WHERE cid = ?", (mine.root.to_bytes(),))
+            for cid in (mine.root, tiny):
+                db.execute("UPDATE blocks SET data = x'00' WHERE cid = ?", (cid.to_bytes(),))
 
         await store.write_rows(forge)
     rescued = rescue(str(tmp_path / "node.db"), str(tmp_path / "library"), anyway=True, now=NOW)
     assert [(one.titles, one.owned) for one in rescued.lost] == [(("Mine",), False)]
     assert (tmp_path / "mine").read_bytes() == MINE["mine"]
+    with sqlite3.connect(tmp_path / "node.db") as db:
+        assert db.execute("SELECT count(*) FROM blocks WHERE data = x'00'").fetchone() == (0,)
+    db.close()
     after = await state_after(tmp_path, (fetched,))
     titles = {work.title for work in after["works"].values()}  # type: ignore[attr-defined]
     assert titles == {work.title for work in works} - {"Heard 3"}, "what a row says of a work is read from its manifest"

@@ -45,13 +45,18 @@ class Admitted:
 class Change:
     """Records of a circle came, were replaced or went; `source` is the peer that brought them now, None = nobody (our own).
 
-    Without records: a transaction of ours has ended whose records were told before; whoever keeps something counted counts again.
+    Without records: a transaction of ours has ended whose records were told before, or we left the circle; whoever keeps something
+    counted counts again.
     """
 
     circle: CircleId
     added: tuple[Record, ...]
     dropped: tuple[Record, ...]
     source: PeerId | None
+
+    @property
+    def has_records(self) -> bool:
+        return bool(self.added or self.dropped)
 
 
 Listener = Callable[[Change], None]
@@ -155,8 +160,9 @@ class Admission:
             self._tell(Change(circle, (), (), None))
 
     def forget(self, circle: CircleId) -> None:
-        """We left that circle, or its records changed behind our back: read them again at the next use."""
+        """We left that circle, or its records changed behind our back: read them again at the next use. Listeners hear of it at once."""
         self._sets.pop(circle, None)
+        self._tell(Change(circle, (), (), None))
 
     async def _settled(self, circle: CircleId) -> CircleSet:
         if circle not in self._sets:

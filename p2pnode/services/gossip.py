@@ -35,7 +35,7 @@ KEPT_VERDICTS = 1024
 """Frames remembered as malformed or badly signed, by hash: the same rubbish is verified once."""
 WAITING_FRAMES = 256
 """Frames accepted and not stored yet; more are dropped, and sync brings them."""
-LOOK_AROUND_S = 5.0
+LOOK_AROUND_S = 60.0
 """How often circles joined or left are noticed by looking; mostly a change of records tells it earlier."""
 
 Frame = tuple[CircleId, PeerId, tuple[bytes, ...]]
@@ -124,7 +124,7 @@ class Gossip:
     # ------------------------------------------------------------ topics
 
     def _changed(self, change: Change) -> None:
-        if change.circle not in self._joined:
+        if change.circle not in self._joined or not change.has_records:  # joined, or perhaps left
             self._look.set()
 
     async def _follow_circles(self) -> None:

@@ -27,7 +27,7 @@ log = logging.getLogger("p2pnode.sync")
 CIRCLE_DOMAIN = b"p2pnode/circle/1"
 INTERVAL_S = (60.0, 120.0)
 """Between two sessions of a circle that we begin: random, so that nodes do not march in step."""
-LOOK_AROUND_S = 5.0
+LOOK_AROUND_S = 60.0
 """How often circles joined or left are noticed by looking; mostly a change of records tells it earlier."""
 OWN_CHANGE_S = 3.0
 """After a record of our own: time for gossip and for further records, then a session with a peer or two makes sure."""
@@ -113,6 +113,8 @@ class Sync:
     def _changed(self, change: Change) -> None:
         if any(record.kind in CONTROL_KINDS for record in (*change.added, *change.dropped)):
             self._stale_rolls.add(change.circle)
+            self._look.set()
+        if not change.has_records:  # perhaps we left that circle
             self._look.set()
         if change.source is None and change.circle not in self._to_pass_on:
             self._to_pass_on.add(change.circle)

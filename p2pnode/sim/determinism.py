@@ -1,8 +1,8 @@
 """Running trio so that one seed gives one run: virtual time, the scheduler's dice, and no threads.
 
-The only file that touches trio's insides. Trio shuffles the tasks of each turn on purpose; as its own determinism test does, we sort them first
-and seed the dice. Work for threads is done at once, on the spot: a thread takes no virtual time, so the clock would run away from it. The
-process must have PYTHONHASHSEED=0 where sets of texts are walked (`scripts/sim` sees to it).
+The only file that touches trio's insides. Trio shuffles the tasks of each turn on purpose; as its own determinism test does, we sort
+them first and seed the dice. Work for threads is done at once, on the spot: a thread takes no virtual time, so the clock would run
+away from it. The process must have PYTHONHASHSEED=0 where sets of texts are walked (`scripts/sim` sees to it).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def run(main: Callable[[], Awaitable[T]], seed: int) -> T:
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     dice, sorts, global_state = _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING, random.getstate()
-    _run._r = random.Random(seed)  # type: ignore[misc]
+    _run._r = random.Random(seed)
     _run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     random.seed(seed)  # the services draw pauses and peers from it
     try:
@@ -50,4 +50,4 @@ def _without_threads() -> Iterator[None]:
     try:
         yield
     finally:
-        trio.to_thread.run_sync = threaded  # type: ignore[assignment]
+        trio.to_thread.run_sync = threaded

@@ -43,7 +43,10 @@ class Want(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line of a wantlist; we write no negative priority. `cancel`: no longer wanted. `send_dont_have`: the asker wants to hear of a lack at once."""
+    """One line of a wantlist. `cancel`: no longer wanted. `send_dont_have`: the asker wants to hear of a lack at once.
+
+    Priorities that come may be negative, those that we write may not.
+    """
 
     cid: Cid
     priority: int = 1

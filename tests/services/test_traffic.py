@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from trio.testing import MockClock
 
 from p2pnode.config import Settings
 from p2pnode.core.traffic_rules import LEAST_BYTES_S
-from p2pnode.errors import UsageError
+from p2pnode.errors import TimedOutError, UsageError
 from p2pnode.ports import Store
+from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.traffic import IDLE_TICK_S, KEEP_EVERY_S, META_KEY, TrafficLimits
 from p2pnode.sim.network import SimMeter
 from p2pnode.store.memory import MemoryStore
+from tests.services.test_transfers import two
 
 pytestmark = pytest.mark.trio
 GB = 10**9
@@ -121,3 +124,35 @@ async def test_limits_that_are_set_hold_at_once_or_not_at_all(store: Store, auto
             assert one.meter.limits == (5000, 0) and one.limits.schedule == ("00:00-12:00 unlimited",)
         one.limits.set(up=0, schedule=(), month_bytes=0)
         assert one.meter.limits == (0, 0) and one.limits.schedule == ()
+
+
+class Held:
+    """ports.Traffic that a test turns."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = "the budget is used up"
+        self.free = trio.Event()
+
+    def waiting_reason(self) -> str | None:
+        return self.reason
+
+    async def allowed(self) -> None:
+        await self.free.wait()
+
+    def release(self) -> None:
+        self.reason = None
+        self.free.set()
+
+
+async def test_askers_are_told_busy_while_works_wait_and_served_afterwards(tmp_path: Path) -> None:
+    held = Held()
+    async with two() as (anna, ben, nursery):
+        (tmp_path / "bees").write_bytes(b"bees" * 1000)
+        cid = (await anna.share(tmp_path / "bees"))["cid"]
+        ServeBlocks(anna.network, anna.store, held).start()
+        with pytest.raises(TimedOutError):
+            await ben.get(cid, timeout_s=0.5)
+        held.release()
+        with trio.fail_after(30):
+            assert (await ben.get(cid))["bytes"] == 4000
+        nursery.cancel_scope.cancel()

@@ -145,8 +145,8 @@ def _row(item: dict[str, Any]) -> list[str]:
 def verify(call: Call, work: str | None, repair: bool) -> None:
     """Read again what is held, all of it or one work, and compare every byte with its hash.
 
-    What is damaged is never served. Files of your own are only read: one that has changed is left as it is, and publishing it again
-    makes a new work. The node does the same by itself, a little every day. Exit status 1 if something is damaged in the end.
+    What is damaged is never served. Files of your own are only read: one that has changed is left as it is, to be published again with
+    --revises. The node does the same by itself, a little every day. Exit status 1 if something is damaged in the end.
     """
     params: dict[str, Any] = {"repair": True} if repair else {}
     if work is not None:

@@ -79,7 +79,7 @@ def in_words(path: str, reason: str, *, owned: bool) -> str:
     if not path:
         return ROW_WORDS
     what = WORDS.get(reason, reason)
-    return what if owned else f"{what}; your own file is left as it is: publish it again to make a new work of it"
+    return what if owned else f"{what}; your own file is left as it is: publish it again, as a new revision"
 
 
 class Checking:

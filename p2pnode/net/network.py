@@ -9,7 +9,6 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
-from weakref import WeakSet
 
 import trio
 
@@ -27,13 +26,13 @@ from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.multistream import Proposal, open_muxed
 from p2pnode.net.peers import Peers
-from p2pnode.net.places import IN_DHT, IN_USE, MEMBER, USELESS, Worth
 from p2pnode.net.push import Push
 from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.net.relay.relaying import Relaying
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.net.traffic import Traffic
+from p2pnode.net.worth import Worths
 from p2pnode.ports import AddressBook, Ban, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
 
 log = logging.getLogger("p2pnode.net")
@@ -84,8 +83,6 @@ class Libp2pNetwork:
         self._lan_dials = 0
         self._keeper: Keeper | None = None
         self._serving: dict[str, dict[PeerId, int]] = {}
-        self._in_use: dict[PeerId, WeakSet[Libp2pStream]] = {}  # streams that services opened
-        self._members: Callable[[], Container[PeerId]] = frozenset
         self.bans = bans
         self.meter = Traffic()
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
@@ -104,8 +101,9 @@ class Libp2pNetwork:
         self._reach = Reach(
             self._swarm, self.peers_table, book, self._is_banned, self.dht.find_addresses, self.relaying.connect
         )
-        self._swarm._places.judge = self._judge
-        self.peers_table.on_gone += [self.gossip.forget, self._forget]
+        self.worths = Worths(self.dht.table.__contains__, self.relaying.is_of_use)
+        self._swarm._places.judge = self.worths.judge
+        self.peers_table.on_gone += [self.gossip.forget, self.worths.gone]
         self.peers_table.on_fewer.append(self.gossip.connection_lost)
         self.ipfs: IpfsDht | None = None
         self._swarm.register_notifee(self.peers_table)
@@ -184,29 +182,12 @@ class Libp2pNetwork:
         if self.ipfs is not None:
             self.ipfs.used(peer)
         stream = await self._open(peer, protocol, (), timeout_s)
-        self._in_use.setdefault(peer, WeakSet()).add(stream)
+        self.worths.opened(stream)
         return stream
 
     def favour(self, members: Callable[[], Container[PeerId]]) -> None:
         """See the port."""
-        self._members = members
-
-    def _forget(self, peer: PeerId) -> None:
-        self._in_use.pop(peer, None)
-
-    def _judge(self) -> Worth:
-        """What a peer is worth to us now."""
-        members = self._members()
-
-        def worth(peer: Any) -> int:
-            name = peer_id(peer)
-            if name in members:
-                return MEMBER
-            if self.relaying.is_of_use(name) or any(not stream.is_closed for stream in self._in_use.get(name, ())):
-                return IN_USE
-            return IN_DHT if name in self.dht.table else USELESS
-
-        return worth
+        self.worths.members = members
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
         counts = self._serving.setdefault(protocol, {})

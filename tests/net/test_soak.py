@@ -51,7 +51,7 @@ async def come_and_go(first: int, count: int) -> None:
         assert after[2] <= before[2] + GROWTH_MIB
         budget = hub._swarm._budget
         assert budget.incoming.held == budget.outgoing.held == 0 and not budget.incoming.accounts
-        assert not hub.gossip._neighbours and not hub._in_use and not hub.gossip.mesh._subscribed
+        assert not hub.gossip._neighbours and not len(hub.worths) and not hub.gossip.mesh._subscribed
 
 
 async def test_visitors_come_and_go() -> None:

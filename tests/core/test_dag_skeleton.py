@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from unittest import mock
 
 import pytest
@@ -237,3 +238,23 @@ def test_long_paths_are_refused() -> None:
         blocks[cid] = block
     with pytest.raises(RefusedError, match="paths over"):
         walk(cid, blocks)
+
+
+def test_a_hostile_tree_takes_little_memory_before_it_is_refused() -> None:
+    """One folder linked many times: what a stranger says in a kilobyte must not cost us much for each of its parts."""
+    leaf = Cid.of(RAW, b"x")
+    inner, block = folder([(b"%05d" % number, leaf) for number in range(5000)])
+    root, root_block = folder([(b"%d" % number, inner) for number in range(20)])
+    blocks = {inner: block, root: root_block}
+    walking = SkeletonWalk(root)
+    tracemalloc.start()
+    try:
+        with mock.patch.object(skeleton, "MAX_VISITS", 50_000), pytest.raises(RefusedError, match="parts"):
+            while not walking.done:
+                while walking.busy:
+                    walking.step()
+                for cid in walking.wanted(10):
+                    walking.feed(cid, blocks[cid])
+        assert tracemalloc.get_traced_memory()[1] < 50_000 * 130
+    finally:
+        tracemalloc.stop()

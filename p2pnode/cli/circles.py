@@ -279,7 +279,7 @@ def review(call: Call, circle: str | None) -> None:
     if call.json:
         print_json_lines(items)
     elif not items:
-        print("Nothing waits for your ballot.")
+        print("Nothing waits for your ballot. What was asked before: p2pnode proposals")
     else:
         print_proposals(items)
         calling = sum(bool(item.get("calls_you")) for item in items)

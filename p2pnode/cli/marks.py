@@ -51,7 +51,7 @@ def notices(call: Call, clear: bool) -> None:
     if call.json:
         print_json_lines(items)
     elif not items:
-        print("There is nothing new.")
+        print("There is nothing new. What waits for your ballot: p2pnode review")
     else:
         print_table(
             ["WHEN", "CIRCLE", "WHAT", "ABOUT"],

@@ -45,6 +45,7 @@ TRANSFER_STATES = {
     "fetching": "fetching",
     "waiting": "waiting",
     "paused": "paused",
+    "queued": "waits for its turn",
     "done": "done",
     "failed": "failed",
     "cancelled": "cancelled",

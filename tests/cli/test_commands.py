@@ -39,6 +39,30 @@ Serve = Callable[[dict[str, Any]], ControlThread]
 
 BAN = {"peer_id": PEER, "reason": "fetch: a block that is not its CID's", "until": 1.0, "left_s": 1201.0}
 
+HISTORY = {
+    "work": WORK,
+    "title": "Notes",
+    "revisions": [{"record": RECORD, "created": 1_700_000_000, "title": "Notes", "bytes": 1, "files": 1}],
+    "circles": [
+        {
+            "circle": CIRCLE,
+            "name": "Readers",
+            "verdict": "listed",
+            "fields": {"title": "B", "tags": ["x"]},
+            "questions": [
+                PROPOSAL_ITEM | {"class": "edit", "complaint": None, "changes": {"title": "B"}, "state": "adopted"}
+            ],
+        }
+    ],
+}
+NOTICE = {
+    "kind": "member",
+    "text": "You are a member of this circle now.",
+    "circle": CIRCLE,
+    "circle_name": "Readers",
+    "at": 1_700_000_000,
+    "proposal": PROPOSAL,
+}
 ONE = [
     (["status"], "node.status", {}, STATUS, ["2 h 1 min", "1.5 MiB of 50.0 GiB", PEER, ADDRESS]),
     (["peers", "connect", ADDRESS], "peer.connect", {"address": ADDRESS}, {"peer_id": PEER}, [PEER]),
@@ -85,6 +109,27 @@ ONE = [
     (["propose", "flag", CIRCLE, WORK, "--class", "off_topic", "--reason", "no"], "proposal.open",
         {"class": "flag", "circle": CIRCLE, "work": WORK, "complaint": "off_topic", "reason": "no"},
         {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "takedown", CIRCLE, WORK, "--reason", "no"], "proposal.open",
+        {"class": "takedown", "circle": CIRCLE, "work": WORK, "reason": "no"}, {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "appeal", CIRCLE, WORK, "--reason", "no"], "proposal.open",
+        {"class": "appeal", "circle": CIRCLE, "work": WORK, "reason": "no"}, {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "edit", CIRCLE, WORK, "--title", "B", "--tag", "x", "--clear", "summary", "--content", CID], "proposal.open",
+        {"class": "edit", "circle": CIRCLE, "work": WORK, "fields": {"title": "B", "tags": ["x"], "summary": None}, "content": CID},
+        {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "revert", CIRCLE, WORK], "proposal.open",
+        {"class": "edit", "circle": CIRCLE, "work": WORK, "revert_to": "listing"}, {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "expel", CIRCLE, KEY, "--reason", "spam"], "proposal.open",
+        {"class": "expel", "circle": CIRCLE, "key": KEY, "reason": "spam"}, {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "readmit", CIRCLE, KEY], "proposal.open", {"class": "readmit", "circle": CIRCLE, "key": KEY},
+        {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "stewards", CIRCLE, "--add", KEY, "--f", "1"], "proposal.open",
+        {"class": "stewards", "circle": CIRCLE, "add": KEY, "f": 1}, {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["propose", "charter", CIRCLE, "--grown", "--rule", "list b=1 q=2"], "proposal.open",
+        {"class": "charter", "circle": CIRCLE, "rules": {"grown": True, "classes": {"list": {"b": 1, "q": 2}}}},
+        {"proposal": PROPOSAL}, [PROPOSAL]),
+    (["history", WORK], "work.history", {"work": WORK}, HISTORY, ["Notes", "Readers: listed", "edit: title", "adopted"]),
+    (["mark", WORK, "hide"], "work.mark", {"work": WORK, "mark": "hide"}, {"work": WORK, "mark": "hide"}, [WORK, "hide"]),
+    (["notices", "--clear"], "notice.list", {"clear": True}, {"cleared": 3}, ["3 taken away"]),
     (["vote", PROPOSAL, "approve"], "ballot.cast", {"proposal": PROPOSAL, "choice": "approve"},
         {"ballot": RECORD, "proposal": PROPOSAL, "choice": "approve", "signed_as": KEY}, [RECORD, "approve", KEY]),
     (["vote", PROPOSAL, "reject", "--reason", "no"], "ballot.cast",
@@ -107,7 +152,12 @@ LISTS = [
     (["circle", "list"], "circle.list", {}, CIRCLE_ITEM, [CIRCLE[:12], "joined", "Readers"]),
     (["proposals"], "proposal.list", {}, PROPOSAL_ITEM, [PROPOSAL[:12], "flag: duplicate", "Readers"]),
     (["proposals", "--circle", "R"], "proposal.list", {"circle": "R"}, PROPOSAL_ITEM, [PROPOSAL[:12]]),
-]
+    (["review"], "proposal.queue", {}, PROPOSAL_ITEM | {"calls_you": True}, [PROPOSAL[:12], "1 proposal of 1 call you"]),
+    (["marks"], "work.marks", {}, {"work": WORK, "mark": "keep", "title": "Notes"}, [WORK[:12], "keep", "Notes"]),
+    (["notices"], "notice.list", {}, NOTICE, ["Readers", "You are a member", PROPOSAL[:12]]),
+    (["circle", "invites", "R"], "circle.invites", {"circle": "R"},
+        {"id": "abcdef", "uses": 2, "used_by": [KEY], "expires": 1_700_000_000}, ["abcdef", "1 of 2"]),
+]  # fmt: skip
 WITHOUT_METHOD = {
     "tui",
     "daemon",
@@ -119,6 +169,10 @@ WITHOUT_METHOD = {
     "rescue",
 }
 ELSEWHERE = {
+    "circle charter",
+    "limits",
+    "limits show",
+    "limits set",
     "cat",
     "open",
     "publish",

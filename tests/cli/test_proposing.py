@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from p2pnode.cli.proposing import _fields, read_rule
 from p2pnode.errors import UsageError
+from tests.cli.conftest import Cli
+from tests.support.control import ControlThread
 
+Serve = Callable[[dict[str, Any]], ControlThread]
 NOTHING = {
     **dict.fromkeys(("title", "kind", "summary", "licence", "language")),
     **dict.fromkeys(("creators", "tags", "identifiers", "sources", "cleared"), ()),
@@ -27,7 +33,13 @@ def test_a_rule_that_cannot_be_read_is_refused_with_an_example_or_the_classes(te
 
 
 def test_an_edit_names_what_is_given_and_clears_what_is_said() -> None:
-    given = {**NOTHING, "title": "B", "creators": ("Ann",), "identifiers": ("doi:10.1000/182",), "cleared": ("summary",)}
+    given = {
+        **NOTHING,
+        "title": "B",
+        "creators": ("Ann",),
+        "identifiers": ("doi:10.1000/182",),
+        "cleared": ("summary",),
+    }
     assert _fields(given) == {
         "title": "B",
         "creators": [{"name": "Ann"}],
@@ -40,3 +52,28 @@ def test_an_edit_names_what_is_given_and_clears_what_is_said() -> None:
 def test_a_title_cannot_be_cleared_nor_what_does_not_exist(name: str) -> None:
     with pytest.raises(UsageError, match="no field"):
         _fields({**NOTHING, "cleared": (name,)})
+
+
+def test_the_rules_of_a_circle_are_a_table(cli: Cli, serve: Serve) -> None:
+    rule = {"b": 1, "q": 3, "supermajority": True, "cooldown_days": 7.0, "sealed": True}
+    rules = {
+        "charter": "r-x",
+        "name": "Readers",
+        "stewards": ["k-a", "k-b"],
+        "k": 3,
+        "f": 0,
+        "classes": {"expel": rule},
+    }
+    serve({"circle.show": {"circle": "c-x", "rules": rules}})
+    shown = cli("circle", "charter", "Readers").out
+    for words in ("Readers", "k-a, k-b", "expel", "7 days", "yes"):
+        assert words in shown
+    assert cli("circle", "charter", "Readers", "--json").json == rules
+
+
+def test_an_invite_is_closed_and_shown_as_a_code(cli: Cli, serve: Serve) -> None:
+    daemon = serve({"circle.uninvite": {}, "circle.invite": {"invite": "p2pnode:invite/abc", "uses": 1}})
+    assert cli("circle", "invites", "R", "--close", "abc").out == "It is closed.\n"
+    shown = cli("circle", "invite", "R", "--uses", "3", "--hours", "2", "--qr").out
+    assert "▄" in shown and shown.endswith("p2pnode:invite/abc\n")
+    assert daemon.calls[-1] == ("circle.invite", {"circle": "R", "uses": 3, "hours": 2.0})

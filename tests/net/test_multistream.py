@@ -73,7 +73,7 @@ async def test_after_refusals_another_protocol_may_be_proposed() -> None:
     "said",
     [
         _line("/multistream/2.0.0") + _line(PROTOCOL),
-        _line(HEADER) + _line("/other/1") * MAX_PROPOSALS,
+        _line(HEADER) + _line("/other/1") * MAX_PROPOSALS + _line(PROTOCOL),
         _line(HEADER) + b"\x03\xff\xff\n",
         _line(HEADER) + b"\x02no",
         b"\x00",

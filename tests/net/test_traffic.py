@@ -132,5 +132,5 @@ async def test_rates_hold_on_the_interface_and_pings_get_through(direction: str)
     assert measured["rate"] == pytest.approx(
         400_000, rel=0.08
     )  # windows that fill or empty once weigh more in 5 s than in an hour
-    assert measured["counted"] == pytest.approx(1, rel=0.05)
+    assert measured["counted"] == pytest.approx(1, rel=0.03)  # headers alone are 4.5 %
     assert measured["ping_s"] < 3

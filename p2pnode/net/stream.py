@@ -34,6 +34,7 @@ class Libp2pStream:
         self._peer = peer
         self._nursery = nursery
         self._proposal = proposal
+        self._agreeing = trio.Lock()
         self._ended = False
         self._eof_sent = False
         self._closed = False
@@ -88,8 +89,7 @@ class Libp2pStream:
             return b""
         try:
             if self._proposal is not None:
-                await self._proposal.accepted(self.raw)
-                self._proposal = None
+                await self._agree()
             data = await self.raw.read(max_bytes)
         except MuxedStreamEOF:
             data = b""
@@ -107,9 +107,11 @@ class Libp2pStream:
         if not self._eof_sent and not self._closed:
             self._eof_sent = True
             try:
-                if unsent := self._after_proposal(b""):
-                    await self.raw.write(unsent)
+                if self._proposal is not None:  # js-libp2p hangs when our end comes in one flight with the proposal
+                    await self._agree()
                 await self.raw.close_write()
+            except NegotiationError as error:
+                raise NetworkError(f"{self._peer} does not speak this protocol: {error}") from error
             except Exception as error:
                 raise _broken(self._peer, error) from error
 
@@ -134,6 +136,13 @@ class Libp2pStream:
             await self.raw.reset()
         except Exception as error:
             log.debug("resetting a stream to %s: %r", self._peer, error)
+
+    async def _agree(self) -> None:
+        """Hear that the other side speaks the protocol: who reads and who ends the stream may both wait for it."""
+        async with self._agreeing:
+            if self._proposal is not None:
+                await self._proposal.accepted(self.raw)
+                self._proposal = None
 
     def _after_proposal(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
         return self._proposal.sent() + bytes(data) if self._proposal and self._proposal.unsent else data

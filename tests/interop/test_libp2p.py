@@ -28,7 +28,7 @@ from p2pnode.net.kad.values import key_of_peer
 from p2pnode.net.network import BROKEN_RULE_POINTS, PING_PROTOCOL, Libp2pNetwork
 from p2pnode.ports import PeerView, Stream
 from tests.interop.js_node import JsNode
-from tests.support.net import DEADLINE_S, ECHO, NodeNet, echo, link, read_all, until, wait_connected
+from tests.support.net import DEADLINE_S, ECHO, NodeNet, echo, link, read_all, round_trip, until, wait_connected
 
 pytestmark = [pytest.mark.trio, pytest.mark.network, pytest.mark.foreign]
 
@@ -152,6 +152,14 @@ async def test_what_they_send_comes_back_after_their_end(js: JsNode, protocol: s
             assert result["read"] == size and result["heard"] == result["sent"]
         else:
             assert result["heard"] == hashlib.sha256(bytes.fromhex(result["sent"])).hexdigest()
+
+
+async def test_a_short_question_that_ends_at_once_is_answered(js: JsNode) -> None:
+    """Proposal, question and end in one flight make js-libp2p hang at times, so our end waits for its yes."""
+    async with met(js) as node:
+        for number in range(10):
+            question = bytes([number]) * 5
+            assert await round_trip(node, js.peer_id, question) == question
 
 
 async def test_their_reset_is_no_end_to_us(js: JsNode) -> None:

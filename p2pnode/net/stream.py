@@ -14,6 +14,8 @@ from p2pnode.net.multistream import NegotiationError, Proposal
 
 log = logging.getLogger("p2pnode.net")
 
+AGREE_S = 5.0
+"""How long our end waits for the other side's yes to the protocol; then it goes without."""
 LINGER_S = 10.0
 """How long a closed stream waits for the other side's end before it is reset: a peer must not keep our half open for ever."""
 READ_BYTES = 64 << 10
@@ -108,7 +110,8 @@ class Libp2pStream:
             self._eof_sent = True
             try:
                 if self._proposal is not None:  # js-libp2p hangs when our end comes in one flight with the proposal
-                    await self._agree()
+                    with trio.move_on_after(AGREE_S):
+                        await self._agree()
                 await self.raw.close_write()
             except NegotiationError as error:
                 raise NetworkError(f"{self._peer} does not speak this protocol: {error}") from error

@@ -111,8 +111,8 @@ def beside(script: str, path: Path, folder: Path) -> float:
 
 
 def alone() -> list[str]:
-    """A network namespace that has nothing but loopback, if one may be made."""
-    command = ["unshare", "--net", "--map-root-user"]
+    """A network that has nothing but loopback, and processes that all end with the first, if namespaces may be made."""
+    command = ["unshare", "--net", "--map-root-user", "--pid", "--fork", "--mount-proc"]
     try:
         allowed = subprocess.run([*command, "true"], capture_output=True).returncode == 0
     except OSError:
@@ -130,8 +130,9 @@ RATE_MBIT = 80
 
 def providers(folder: Path) -> list[Figure]:
     """128 MiB from four providers, each behind a link of R, against one of them. Runs itself in a network of its own, to shape it."""
-    command = [*alone(), sys.executable, "-m", "scripts.benchmarks.shaped", str(folder)]
-    if len(command) == 4:
+    namespace = alone()
+    command = [*namespace, sys.executable, "-m", "scripts.benchmarks.shaped", str(folder)]
+    if not namespace:
         return [
             Figure(
                 "four providers, each held to R",

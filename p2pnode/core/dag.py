@@ -33,11 +33,15 @@ class RawView:
 
 @dataclass(frozen=True, slots=True)
 class FileView:
-    """A node of a file: its own bytes first, then the children, each with the bytes of file under it."""
+    """A node of a file: its own bytes first, then the children, each with the bytes of file under it.
+
+    `tsizes`: what each child claims to weigh with all below it, as blocks.
+    """
 
     size: int
     data: bytes
     children: tuple[tuple[Cid, int], ...]
+    tsizes: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ def _file_view(cid: Cid, node: PBNode, unixfs: UnixFS) -> FileView:
     if unixfs.size is not None and unixfs.size != size:
         raise DecodeError(f"{cid} says it is {unixfs.size} bytes but its parts are {size}")
     children = tuple((link.cid, length) for link, length in zip(node.links, unixfs.block_sizes, strict=True))
-    return FileView(size, data, children)
+    return FileView(size, data, children, tuple(link.tsize for link in node.links))
 
 
 def _shard_view(cid: Cid, node: PBNode, unixfs: UnixFS) -> ShardView:

@@ -23,7 +23,7 @@ Piece = tuple[Cid, int, int]
 
 @dataclass(frozen=True, slots=True)
 class SkeletonFile:
-    """One file. `leaves` are raw blocks to fetch; `inline` are pieces that lie in interior nodes already. Both by offset."""
+    """One file. `leaves` are blocks to fetch (core.leaf); `inline` are pieces that lie in interior nodes already. Both by offset."""
 
     path: str
     size: int
@@ -64,7 +64,7 @@ class SymlinkNode:
 class FolderNode:
     """A folder while it is walked: (name, CID, node) from all of its shards, in any order.
 
-    A number for a node is a file of so many bytes that is one raw leaf: most files are, and so they cost the least memory.
+    A number for a node is a file of so many bytes that is one leaf: most files are, and so they cost the least memory.
     """
 
     entries: list[tuple[bytes, Cid, Node]] = field(default_factory=list)

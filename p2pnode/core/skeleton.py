@@ -1,8 +1,9 @@
 """The skeleton of a content: every interior node of its DAG, walked before a single leaf is asked for.
 
 A sans-IO object: it says which blocks it needs, is fed them in any order, and at the end lists files, folders and symlinks with
-safe paths. It never follows a symlink, never recurses, and stops at the first limit: a stranger made this tree. Whether a *raw*
-leaf has the length its parent claims shows only when its bytes come; the fetch service checks that. Called by services.fetch.
+safe paths. It never follows a symlink, never recurses, and stops at the first limit: a stranger made this tree. Whether a leaf has
+the length its parent claims, and is one, shows only when its bytes come; the fetch service checks that. Leaves are raw blocks and
+dag-pb nodes without links (core.leaf): their bytes are not held here. Called by services.fetch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from p2pnode.core.dag import (
 )
 from p2pnode.core.dagpb import Link
 from p2pnode.core.layout import FileNode, FolderNode, Piece, Skeleton, SymlinkNode, lay_out
+from p2pnode.core.leaf import may_wait, wrapped_bytes
 from p2pnode.core.unixfs import EMPTY_LEAF
 from p2pnode.errors import DecodeError, RefusedError
 from p2pnode.limits import GIB, MAX_BLOCK_BYTES, MIB
@@ -45,7 +47,7 @@ INTERIOR_ENTRY_BYTES = 512
 MAX_INTERIOR_BYTES = 128 * MIB
 """Interior bytes in any case: they are held in memory while the content is looked at."""
 MAX_INLINE_BYTES = 32 * MIB
-"""Bytes of file inside interior nodes (dag-pb leaves of other importers): held in memory too, and kept as rows."""
+"""Bytes of file inside nodes that have links, too (hardly anybody writes them): held in memory, and kept as rows."""
 PARSED_NODES = 64
 """Nodes kept parsed for when they are linked again."""
 MAX_CONTENT_BYTES = 64 * 1024 * GIB
@@ -77,7 +79,7 @@ class SkeletonWalk:
         self._waiting: dict[Cid, list[_Visit]] = {}
         self._unasked: deque[Cid] = deque()
         self._ready: list[tuple[_Visit, NodeView]] = []
-        self._raw: dict[Cid, int] = {}
+        self._leaves: dict[Cid, int] = {}
         self._parsed: OrderedDict[Cid, NodeView] = OrderedDict()
         self._blocks: dict[Cid, bytes] = {}
         self._size = self._entries = self._visits = self._interior_bytes = self._inline_bytes = 0
@@ -104,6 +106,10 @@ class SkeletonWalk:
         """Bytes of file declared by the nodes seen so far."""
         return self._size
 
+    def is_leaf(self, cid: Cid) -> bool:
+        """Whether this block was fed and is a leaf: its bytes were let go."""
+        return cid in self._leaves
+
     def wanted(self, limit: int) -> list[Cid]:
         """Up to `limit` blocks that are needed next; each is named once, asking again is the caller's."""
         return [self._unasked.popleft() for _ in range(min(limit, len(self._unasked)))]
@@ -115,8 +121,11 @@ class SkeletonWalk:
         if not verify_block(cid, block):
             return False
         view = parse_node(cid, block)
+        if isinstance(view, FileView) and view.data and not view.children:
+            self._interior_bytes += len(block) - len(view.data)
+            view = RawView(len(view.data))
         if isinstance(view, RawView):
-            self._raw[cid] = view.length
+            self._leaves[cid] = view.length
         else:
             self._remember(cid, view)
             self._blocks[cid] = block
@@ -166,8 +175,8 @@ class SkeletonWalk:
 
     def _known(self, cid: Cid) -> NodeView | None:
         """What a block says that was seen already; parsed again unless that was lately: all of them would fill the memory."""
-        if cid in self._raw:
-            return RawView(self._raw[cid])
+        if cid in self._leaves:
+            return RawView(self._leaves[cid])
         if cid not in self._blocks:
             return None
         view = self._parsed.get(cid)
@@ -229,6 +238,8 @@ class SkeletonWalk:
 
     def _part(self, visit: _Visit, file: FileNode, view: NodeView) -> None:
         """A node inside a file: note its own bytes, go on to its children."""
+        if isinstance(view, RawView):
+            view = FileView(view.length, b"", ((visit.cid, view.length),), (wrapped_bytes(view.length),))
         if not isinstance(view, FileView):
             raise DecodeError(f"{visit.cid} is part of a file, but is no file")
         if visit.file is not None and view.size != visit.size:
@@ -240,8 +251,8 @@ class SkeletonWalk:
             file.inline.append((visit.cid, offset, len(view.data)))
             self._inline_bytes += len(view.data)
             offset += len(view.data)
-        for cid, length in view.children:
-            if length and cid.codec == RAW:
+        for (cid, length), tsize in zip(view.children, view.tsizes, strict=True):
+            if length and may_wait(cid, length, tsize):
                 self._count_leaf(visit.depth)
                 file.leaves.append(_leaf(cid, offset, length))
             elif length:

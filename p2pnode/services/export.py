@@ -14,6 +14,7 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.dag import inline_block
 from p2pnode.core.layout import Skeleton, SkeletonFile
+from p2pnode.core.leaf import leaf_data
 from p2pnode.core.skeleton import inline_bytes
 from p2pnode.errors import NotFoundError, RefusedError, StoreError
 from p2pnode.local.output import Output, clone
@@ -72,7 +73,7 @@ async def _write(store: Store, content: Content, skeleton: Skeleton, file: Skele
         for cid, offset, length in file.inline:
             await _write_at(target, inline_bytes(skeleton, cid), offset, length)
         for cid, offset, length in file.leaves:
-            await _write_at(target, await _block(store, cid), offset, length)
+            await _write_at(target, leaf_data(cid, await _block(store, cid)), offset, length)
     finally:
         os.close(target)
 

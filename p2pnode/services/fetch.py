@@ -17,6 +17,7 @@ from p2pnode.core.cid import Cid
 from p2pnode.core.have_messages import MAX_LEAVES
 from p2pnode.core.ids import PeerId
 from p2pnode.core.layout import Skeleton
+from p2pnode.core.leaf import leaf_data
 from p2pnode.core.skeleton import MAX_CONTENT_BYTES, SkeletonWalk
 from p2pnode.errors import DecodeError, NotFoundError, P2pnodeError
 from p2pnode.limits import MIB
@@ -189,12 +190,12 @@ class Fetching:
             self._transfer.expect(-self._lengths.pop(cid, 0))
 
     async def block(self, cid: Cid) -> bytes | None:
-        """A leaf that is held. None if it is not, after all."""
+        """The bytes of file of a leaf that is held. None if it is not, after all."""
         block = await self._store.read_block(cid)
         if block is None and self._incoming is not None:
             await self._incoming.checkpoint()  # it came, and the index does not say so yet
             block = await self._store.read_block(cid)
-        return block
+        return None if block is None else leaf_data(cid, block)
 
     # ------------------------------------------------------------ the journey
 
@@ -239,9 +240,7 @@ class Fetching:
         while not failure:
             if self._unchosen:
                 self._unchosen, told = False, self._only == ()
-                await self._choose(incoming, skeleton)
-                for cid in [cid for cid in early if cid in self._goal_left]:
-                    await self._put(cid, early.pop(cid))
+                await self._choose(incoming, skeleton, early)
                 continue
             if not told and not self._goal_left:
                 told = True
@@ -252,8 +251,8 @@ class Fetching:
                 return
             await self._changed.wait()
 
-    async def _choose(self, incoming: Incoming, skeleton: Skeleton) -> None:
-        """What is missing of what was chosen: copied from other works, else asked for; and counted as progress."""
+    async def _choose(self, incoming: Incoming, skeleton: Skeleton, early: dict[Cid, bytes]) -> None:
+        """What is missing of what was chosen: come already, or copied from other works, else asked for; and counted as progress."""
         self._goal = chosen_files(skeleton, self._only)
         await incoming.choose(sorted(self._goal))
         lengths = {cid: length for index in self._goal for cid, _, length in skeleton.files[index].leaves}
@@ -263,6 +262,8 @@ class Fetching:
         del lengths
         self._goal_left = set(missing)
         self._lengths.update(missing)
+        for cid in [cid for cid in early if cid in missing]:
+            await self._put(cid, early.pop(cid))
         await self._take_what_is_here(missing)
         wanted = [(cid, length) for cid, length in missing.items() if cid in self._lengths]
         if wanted and is_mapped(
@@ -301,8 +302,9 @@ class Fetching:
         length = self._lengths.get(cid)
         if length is None or self._incoming is None:
             return  # it came twice, or is an interior node that came late
-        if len(block) != length:
-            raise DecodeError(f"leaf {cid} has {len(block)} bytes where its tree says {length}: the work is damaged")
+        data = leaf_data(cid, block)
+        if len(data) != length:
+            raise DecodeError(f"leaf {cid} has {len(data)} bytes where its tree says {length}: the work is damaged")
         await self._incoming.put_leaf(cid, block)
         if self._lengths.pop(cid, None) is None:
             return
@@ -311,7 +313,7 @@ class Fetching:
             self._unmapped.append(cid)
         self._transfer.arrived(length)
         for awaited in self._awaited.pop(cid, ()):
-            awaited.arrive(block)
+            awaited.arrive(data)
         if not self._goal_left:
             self._changed.ring()
 

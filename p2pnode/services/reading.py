@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from p2pnode.core.cid import Cid
 from p2pnode.core.dag import inline_block
 from p2pnode.core.layout import Piece, Skeleton
+from p2pnode.core.leaf import leaf_data
 from p2pnode.core.skeleton import inline_bytes
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.limits import MIB
@@ -72,6 +73,7 @@ class ReadableFile:
                     ahead = [each for each, _, _ in pieces[at : at + READ_TOGETHER] if self._carried(each) is None]
                     ready.extend(await self._store.read_blocks(ahead, max_bytes=READ_AHEAD_BYTES))
                 block = ready.popleft()
+                block = None if block is None else leaf_data(cid, block)
             if block is None:
                 raise NotFoundError(f"block {cid} is not here any more", hint="fetch the work again")
             yield start, block

@@ -16,6 +16,7 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.dag import verify_block
 from p2pnode.core.layout import Skeleton
+from p2pnode.core.leaf import leaf_data
 from p2pnode.core.skeleton import SkeletonWalk
 from p2pnode.errors import DecodeError, NotFoundError, P2pnodeError
 from p2pnode.limits import MIB
@@ -99,10 +100,11 @@ async def _receive(
     while at < len(missing):
         blocks = await source.blocks(missing[at : at + BATCH_LEAVES])
         for cid, block in blocks:
-            if len(block) != lengths[cid]:
-                raise DecodeError(f"leaf {cid} has {len(block)} bytes where its tree says {lengths[cid]}")
+            length = len(leaf_data(cid, block))
+            if length != lengths[cid]:
+                raise DecodeError(f"leaf {cid} has {length} bytes where its tree says {lengths[cid]}")
             await incoming.put_leaf(cid, block)
-            done += len(block)
+            done += length
         at += len(blocks)
         on_bytes(min(done, total), total)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import trio
 
-from p2pnode.core.cid import RAW, Cid
+from p2pnode.core.cid import Cid
 from p2pnode.core.layout import Skeleton
 from p2pnode.core.skeleton import SkeletonWalk
 from p2pnode.errors import NotFoundError, StoreError, TimedOutError
@@ -21,21 +21,21 @@ WALK_BATCH = 256
 """Interior nodes looked up in the store at a time."""
 INTERIOR_GUESS_BYTES = 32 * KIB
 """Bytes that an interior node is taken to have before it comes: what is asked ahead is reckoned by it."""
-MAX_EARLY_BYTES = 8 * MIB
-"""Raw leaves that had to be loaded for their length and are kept until the files are laid out."""
+MAX_EARLY_BYTES = 32 * MIB
+"""Leaves that had to be loaded for their length and are kept until the files are laid out; what is more is loaded again."""
 SMALL_VISITS = 10_000
 """Links of a skeleton that is laid out at once; a larger one in a worker thread."""
 
 
 async def walk_skeleton(store: Store, swarm: Swarm, walk: SkeletonWalk) -> tuple[Skeleton, dict[Cid, bytes]]:
-    """The skeleton, and raw leaves that were loaded on the way. DecodeError: malformed; RefusedError: over a limit."""
+    """The skeleton, and leaves that were loaded on the way. DecodeError: malformed; RefusedError: over a limit."""
     early: dict[Cid, bytes] = {}
     early_bytes = 0
 
     def feed(cid: Cid, block: bytes) -> None:
         nonlocal early_bytes
         walk.feed(cid, block)
-        if cid.codec == RAW and early_bytes + len(block) <= MAX_EARLY_BYTES:
+        if walk.is_leaf(cid) and cid not in early and early_bytes + len(block) <= MAX_EARLY_BYTES:
             early[cid] = block
             early_bytes += len(block)
 

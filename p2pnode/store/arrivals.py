@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from p2pnode.core.cid import RAW, Cid
+from p2pnode.core.leaf import leaf_data
+from p2pnode.errors import RefusedError
 from p2pnode.ports import Content, WantedFile
 from p2pnode.store.choosing import Wanted, add_files, check_room, held_leaves, missing_leaves, rows_of, wanted_leaves
 from p2pnode.store.incoming import Plan
@@ -44,8 +46,13 @@ class Request:
     ) -> Request:
         """RefusedError for paths or leaves that cannot be. `chosen`: as in ports.Store.start_incoming."""
         check_files(files, folders)
+        blocks = list(blocks)
         kept = frozenset(range(len(files)) if chosen is None else chosen)
-        return cls(root, name, list(blocks), tuple(files), tuple(folders), wanted_leaves(files), kept)
+        wanted = wanted_leaves(files)
+        for cid, block in blocks:
+            if cid in wanted and len(leaf_data(cid, block)) != wanted[cid].length:
+                raise RefusedError(f"{cid} is both a leaf and a node of this content")
+        return cls(root, name, blocks, tuple(files), tuple(folders), wanted, kept)
 
     @property
     def size(self) -> int:

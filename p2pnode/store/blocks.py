@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.dag import verify_block
+from p2pnode.core.leaf import block_around, block_bytes
 from p2pnode.errors import ChangedError, StoreError
 from p2pnode.ports import Place
 from p2pnode.store.database import Engine
@@ -83,7 +84,11 @@ class Found:
     @property
     def size(self) -> int:
         """Bytes of the block, 0 if it is not held."""
-        return len(self.row) if self.row is not None else sum(place.length for place in self.places[:1])
+        return (
+            len(self.row)
+            if self.row is not None
+            else sum(block_bytes(spot.cid, spot.place.length) for spot in self.spots[:1])
+        )
 
 
 def find_block(connection: sqlite3.Connection, cid: Cid, library: str, *, public_only: bool) -> Found:
@@ -162,9 +167,9 @@ def read_spot(spot: Spot, read: Callable[[Place], bytes]) -> tuple[bytes | None,
 
 
 def judged(cid: Cid, length: int, data: bytes) -> tuple[bytes | None, str]:
-    """As `read_spot`, of bytes that were read."""
-    if len(data) == length and verify_block(cid, data):
-        return data, ""
+    """As `read_spot`, of bytes that were read: of a dag-pb leaf those of the file, and its node is made again around them."""
+    if len(data) == length and (block := block_around(cid, data)) is not None:
+        return block, ""
     return None, SHORT if len(data) < length else OTHER_BYTES
 
 

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from p2pnode.core.cid import Cid
+from p2pnode.core.cid import DAG_PB, Cid
 from p2pnode.errors import RefusedError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import WantedFile
@@ -104,24 +104,21 @@ def held_leaves(
     connection: sqlite3.Connection, content: int, wanted: Mapping[Cid, Wanted], rows: Mapping[int, int]
 ) -> frozenset[Cid]:
     """Leaves that this content has itself: rows that it refers to, and places in all of its chosen files that want them."""
-    small = connection.execute(
-        "SELECT b.cid FROM refs r JOIN blocks b ON b.id = r.block WHERE r.content = ? AND length(b.data) <= ?"
+    rows_held = connection.execute(
+        "SELECT b.cid FROM refs r JOIN blocks b ON b.id = r.block WHERE r.content = ?"
         " AND NOT EXISTS (SELECT 1 FROM damage d WHERE d.cid = b.cid AND d.file = 0)",
-        (content, SMALL_LEAF_BYTES),
+        (content,),
     )
     large = connection.execute(
         "SELECT p.cid, count(*) FROM places p JOIN files f ON f.id = p.file WHERE f.base = ? GROUP BY p.cid", (content,)
     )
-    held = {cid for (cid,) in small}
+    held = {cid for (cid,) in rows_held}
     counts = dict(large.fetchall())
     return frozenset(
         cid
         for cid, leaf in wanted.items()
-        if (
-            cid.to_bytes() in held
-            if leaf.small
-            else counts.get(cid.to_bytes(), 0) >= max(1, sum(index in rows for index, _ in leaf.spots))
-        )
+        if ((leaf.small or cid.codec == DAG_PB) and cid.to_bytes() in held)
+        or (not leaf.small and counts.get(cid.to_bytes(), 0) >= max(1, sum(index in rows for index, _ in leaf.spots)))
     )
 
 

@@ -2,7 +2,8 @@
 
 Files grow in a hidden folder of the library. A large leaf is written to every place that wants it; at a checkpoint the files are
 synced and only then do rows in `places` say that the leaf is held. A small leaf (and an interior node) is a row from the start
-and is copied into its file at the end, so that a kill at any instant leaves rows as the only truth. Finishing fills what is
+and is copied into its file at the end, so that a kill at any instant leaves rows as the only truth; so is a dag-pb leaf that could not
+be made again from its bytes of file (core.leaf). Finishing fills what is
 left, makes the files read-only, notes the final name, renames, and completes the content; `store.recovery` takes up a
 finish that was cut short. One object a root: `store.node_store` hands the same one to whoever asks again.
 """
@@ -16,7 +17,9 @@ from typing import TypeVar
 
 import trio
 
-from p2pnode.core.cid import Cid
+from p2pnode.core.cid import DAG_PB, Cid
+from p2pnode.core.dag import verify_block
+from p2pnode.core.leaf import is_plain, leaf_data
 from p2pnode.errors import RefusedError, StoreError, UsageError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import Content, WantedFile
@@ -118,12 +121,13 @@ class StoreIncoming:
                 if cid in self.plan.wanted:
                     return  # asked from two providers at the end of a fetch
                 raise UsageError(f"{cid} is no leaf of {self.plan.root}")
-            if len(data) != wanted.length:
-                raise RefusedError(f"leaf {cid} has {len(data)} bytes where its tree says {wanted.length}")
-            if wanted.small:
+            content = leaf_data(cid, data)
+            if len(content) != wanted.length:
+                raise RefusedError(f"leaf {cid} has {len(content)} bytes where its tree says {wanted.length}")
+            if wanted.small or not is_plain(cid, data):
                 self._small.append((cid, bytes(data)))
             else:
-                await self._engine.on_disk(lambda: self._write(wanted, data))
+                await self._engine.on_disk(lambda: self._write(wanted, content))
                 self._written.append(cid)
             del self._missing[cid]
             self._unsaved_bytes += wanted.length * len(wanted.spots)
@@ -231,7 +235,7 @@ class StoreIncoming:
             if index in self._shown:
                 continue
             file, path = self.plan.files[index], self._path(index)
-            if any(length > SMALL_LEAF_BYTES for _, _, length in file.leaves) and self._area.size(path) != file.size:
+            if _grew_on_disk(connection, file) and self._area.size(path) != file.size:
                 self.broken = True
                 raise StoreError(f"{path} was removed or cut while it was fetched", hint="fetch the work again")
             self._area.write(path, file.size, pieces_of(connection, file), finished=True)
@@ -252,16 +256,17 @@ class StoreIncoming:
                 name = path_column(self.plan.files[index].path)
                 connection.execute("UPDATE files SET path = ? WHERE id = ?", (name, self._rows[index]))
             content = settle(tx, connection, self.plan.id, whole=whole)
-            self._note_small(tx, files)
+            self._note_small(tx, connection, files)
             return content
 
         return await self._engine.write(end)
 
-    def _note_small(self, tx: SqliteTx, files: Iterable[int]) -> None:
+    def _note_small(self, tx: SqliteTx, connection: sqlite3.Connection, files: Iterable[int]) -> None:
         """Small leaves lie in their files now, too: a check reads them there, and either copy can mend the other."""
         for index in files:
             small = [leaf for leaf in self.plan.files[index].leaves if 0 < leaf[2] <= SMALL_LEAF_BYTES]
-            tx.add_leaves(self.plan.id, self._rows[index], small)
+            plain = (leaf for leaf in small if _is_plain_row(connection, leaf[0]))
+            tx.add_leaves(self.plan.id, self._rows[index], plain)
 
     def _free_name(self) -> str:
         name = safe_name(self.name)
@@ -272,11 +277,30 @@ def pieces_of(connection: sqlite3.Connection, file: WantedFile) -> Iterator[tupl
     """(offset, bytes) of what has come as rows: inline bytes and small leaves, in file order. StoreError if a row is gone."""
     yield from file.inline
     for cid, offset, length in file.leaves:
-        if 0 < length <= SMALL_LEAF_BYTES:
-            row = connection.execute("SELECT data FROM blocks WHERE cid = ?", (cid.to_bytes(),)).fetchone()
-            if row is None:
-                raise StoreError(f"leaf {cid} has gone from the database", hint="fetch the work again")
-            yield offset, row[0]
+        is_small = 0 < length <= SMALL_LEAF_BYTES
+        if not is_small and cid.codec != DAG_PB:
+            continue
+        row = _row(connection, cid)
+        if row is not None and (is_small or verify_block(cid, row)):  # a bad row must not go over what came well
+            yield offset, leaf_data(cid, row)
+        elif is_small:
+            raise StoreError(f"leaf {cid} has gone from the database", hint="fetch the work again")
+
+
+def _row(connection: sqlite3.Connection, cid: Cid) -> bytes | None:
+    found = connection.execute("SELECT data FROM blocks WHERE cid = ?", (cid.to_bytes(),)).fetchone()
+    return None if found is None else found[0]
+
+
+def _is_plain_row(connection: sqlite3.Connection, cid: Cid) -> bool:
+    """Whether a leaf that is a row can lie in a file, too: a raw one always."""
+    return cid.codec != DAG_PB or ((row := _row(connection, cid)) is not None and is_plain(cid, row))
+
+
+def _grew_on_disk(connection: sqlite3.Connection, file: WantedFile) -> bool:
+    """Whether a leaf of this file was written to it when it came."""
+    large = (cid for cid, _, length in file.leaves if length > SMALL_LEAF_BYTES)
+    return any(cid.codec != DAG_PB or _row(connection, cid) is None for cid in large)
 
 
 def note_final(connection: sqlite3.Connection, base: int, final: str | None, *, whole: bool = True) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import trio
 
 from p2pnode.core.cid import Cid
+from p2pnode.core.leaf import leaf_data
 from p2pnode.errors import RefusedError, StoreError, UsageError
 from p2pnode.ports import Content
 from p2pnode.store.arrivals import Request
@@ -117,9 +118,10 @@ class RepairIncoming:
                 if cid in self._spots or cid in self._request.wanted:
                     return
                 raise UsageError(f"{cid} is no leaf of {self._request.root}")
-            length = self._spots[cid][0].place.length
-            if len(data) != length:
-                raise RefusedError(f"leaf {cid} has {len(data)} bytes where its tree says {length}")
+            spot = self._spots[cid][0]
+            length, came = spot.place.length, len(leaf_data(cid, data) if spot.file else data)
+            if came != length:
+                raise RefusedError(f"leaf {cid} has {came} bytes where its tree says {length}")
             del self._missing[cid]
             self._arrived.append((cid, bytes(data)))
             self._arrived_bytes += length
@@ -161,7 +163,9 @@ class RepairIncoming:
             for spot in self._spots[cid]:
                 if spot.file:
                     target = self._mending.targets[spot.file]
-                    self._area.write(target.path, target.size, [(spot.place.offset, data)], finished=True)
+                    self._area.write(
+                        target.path, target.size, [(spot.place.offset, leaf_data(cid, data))], finished=True
+                    )
                     paths.add(target.path)
         if paths:
             self._area.sync(sorted(paths))

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from p2pnode.core.cid import Cid
+from p2pnode.core.leaf import block_bytes
 
 _IS_PUBLIC = "c.public = 1 AND c.state <> 'building'"
 
@@ -23,6 +24,7 @@ def public_sizes(connection: sqlite3.Connection, cids: Sequence[Cid]) -> list[in
     sizes: list[int | None] = []
     for cid in cids:
         key = (cid.to_bytes(),)
-        found = connection.execute(_ROW, key).fetchone() or connection.execute(_PLACE, key).fetchone()
-        sizes.append(found[0] if found else None)
+        row = connection.execute(_ROW, key).fetchone()
+        place = None if row else connection.execute(_PLACE, key).fetchone()
+        sizes.append(row[0] if row else block_bytes(cid, place[0]) if place else None)
     return sizes

@@ -65,9 +65,9 @@ def test_an_identity_cid_carries_its_block_up_to_the_limit() -> None:
 
 def test_views() -> None:
     assert parse_node(*node([Link(LEAF, b"", 4)], UnixFS(UnixFSType.FILE, b"ab", 6, (4,)))) == FileView(
-        6, b"ab", ((LEAF, 4),)
+        6, b"ab", ((LEAF, 4),), (4,)
     )
-    assert parse_node(*node([], UnixFS(UnixFSType.RAW, b"ab", 2))) == FileView(2, b"ab", ())
+    assert parse_node(*node([], UnixFS(UnixFSType.RAW, b"ab", 2))) == FileView(2, b"ab", (), ())
     assert parse_node(*folder([(b"a", LEAF)])) == FolderView((Link(LEAF, b"a", 1),))
     assert parse_node(*node([], UnixFS(UnixFSType.SYMLINK, b"there"))) == SymlinkView(b"there")
     shard = UnixFS(UnixFSType.HAMT_SHARD, b"\x03", hash_type=0x22, fanout=256)

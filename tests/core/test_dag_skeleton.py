@@ -14,6 +14,7 @@ from p2pnode.core.cid import DAG_PB, RAW, Cid
 from p2pnode.core.dag import IDENTITY, FileView, parse_node
 from p2pnode.core.dagpb import Link, UnixFS, UnixFSType, encode_node, encode_unixfs
 from p2pnode.core.layout import Skeleton
+from p2pnode.core.leaf import leaf_data, wrapped_bytes
 from p2pnode.core.skeleton import MAX_DEPTH, MAX_HAMT_LEVELS, STEP_VISITS, SkeletonWalk
 from p2pnode.errors import DecodeError, RefusedError
 from tests.support.dags import Dag, Tree, build, folder, node, walk
@@ -31,8 +32,9 @@ def _content(found: Skeleton, dag: Dag) -> dict[str, bytes]:
     for file in found.files:
         data = bytearray(file.size)
         for cid, offset, length in file.leaves:
-            assert len(dag.leaves[cid]) == length
-            data[offset : offset + length] = dag.leaves[cid]
+            leaf = leaf_data(cid, dag.leaves[cid])
+            assert len(leaf) == length
+            data[offset : offset + length] = leaf
         for cid, offset, length in file.inline:
             view = parse_node(cid, found.blocks.get(cid) or cid.digest)
             assert isinstance(view, FileView) and len(view.data) == length
@@ -98,7 +100,8 @@ def test_others_formats_are_read() -> None:
     identity = Cid(1, DAG_PB, bytes([IDENTITY, len(tiny)]) + tiny)
     root, root_block = folder([(b"file", file), (b"tiny", identity)])
     found = walk(root, {root: root_block, file: file_block, sub: sub_block, v0: inner_block})
-    dag = Dag(root, leaves={LEAF: LEAF_DATA})
+    dag = Dag(root, leaves={LEAF: LEAF_DATA, v0: inner_block})
+    assert v0 not in found.blocks
     assert _content(found, dag) == {"file": b"ownleafleafwrappedwrapped", "tiny": b"tiny"}
 
 
@@ -197,10 +200,12 @@ def test_too_many_inner_bytes_for_the_size_are_refused() -> None:
         walk(root, blocks)
 
 
-def test_files_kept_inside_nodes_are_limited() -> None:
+def test_files_kept_inside_nodes_with_links_are_limited() -> None:
     blocks, entries = {}, []
     for number in range(3):
-        cid, block = node([], UnixFS(UnixFSType.FILE, bytes([number]) * 1000, 1000))
+        cid, block = node(
+            [Link(LEAF, tsize=4)], UnixFS(UnixFSType.FILE, bytes([number]) * 1000, 1004, block_sizes=(4,))
+        )
         blocks[cid] = block
         entries.append((b"%d" % number, cid))
     root, block = folder(entries)
@@ -208,6 +213,63 @@ def test_files_kept_inside_nodes_are_limited() -> None:
     assert len(walk(root, blocks).files) == 3
     with mock.patch.object(skeleton, "MAX_INLINE_BYTES", 2999), pytest.raises(RefusedError, match="inside its nodes"):
         walk(root, blocks)
+
+
+def test_the_bytes_of_dag_pb_leaves_are_not_held() -> None:
+    """A folder of files that are one node each: all of them are seen, none is kept."""
+    blocks, entries = {}, []
+    for number in range(300):
+        cid, block = node([], UnixFS(UnixFSType.FILE, number.to_bytes(2) * 50_000, 100_000))
+        blocks[cid] = block
+        entries.append((b"%03d" % number, cid))
+    root, block = folder(entries)
+    found = walk(root, blocks | {root: block})
+    assert found.size == 300 * 100_000 and list(found.blocks) == [root]
+    assert [file.leaves for file in found.files] == [((cid, 0, 100_000),) for _, cid in entries]
+
+
+@pytest.mark.parametrize("type", [UnixFSType.FILE, UnixFSType.RAW])
+def test_dag_pb_leaves_that_weigh_what_they_should_are_not_asked_for(type: UnixFSType) -> None:
+    leaves = [node([], UnixFS(type, bytes([number]) * size, size)) for number, size in enumerate((70_000, 70_000, 9))]
+    links = [Link(cid, b"", len(block)) for cid, block in leaves]
+    root, block = node(links, UnixFS(UnixFSType.FILE, size=140_009, block_sizes=(70_000, 70_000, 9)))
+    (file,) = walk(root, {root: block}).files
+    cids = [cid for cid, _ in leaves]
+    assert file.leaves == ((cids[0], 0, 70_000), (cids[1], 70_000, 70_000), (cids[2], 140_000, 9))
+    assert file.inline == ()
+
+
+def test_a_small_inner_node_is_walked_and_a_leaf_of_another_weight_seen() -> None:
+    """The last node of Kubo's second level links one leaf; and who writes no Tsize, or times into leaves, is read all the same."""
+    leaf, leaf_block = node([], UnixFS(UnixFSType.FILE, b"x" * 100, 100))
+    inner, inner_block = node([Link(leaf, b"", len(leaf_block))], UnixFS(UnixFSType.FILE, size=100, block_sizes=(100,)))
+    timed_block = encode_node([], encode_unixfs(UnixFS(UnixFSType.FILE, b"t" * 100, 100)) + b"\x42\x02\x08\x07")
+    timed = Cid.of(DAG_PB, timed_block)
+    plain, plain_block = node([], UnixFS(UnixFSType.FILE, b"p" * 100, 100))
+    links = [
+        Link(inner, b"", len(inner_block) + len(leaf_block)),
+        Link(timed, b"", len(timed_block)),
+        Link(plain, b"", None),
+    ]
+    root, block = node(links, UnixFS(UnixFSType.FILE, size=300, block_sizes=(100, 100, 100)))
+    found = walk(root, {root: block, inner: inner_block, timed: timed_block, plain: plain_block})
+    assert found.files[0].leaves == ((leaf, 0, 100), (timed, 100, 100), (plain, 200, 100))
+    assert set(found.blocks) == {root, inner}
+
+
+def test_a_leaf_of_another_length_than_its_parent_says_is_malformed() -> None:
+    leaf, leaf_block = node([], UnixFS(UnixFSType.FILE, b"x" * 100, 100))
+    root, block = node([Link(leaf)], UnixFS(UnixFSType.FILE, size=99, block_sizes=(99,)))
+    with pytest.raises(DecodeError, match="100 bytes where 99"):
+        walk(root, {root: block, leaf: leaf_block})
+
+
+def test_a_dag_pb_leaf_over_the_limit_of_a_block_is_malformed() -> None:
+    leaf, _ = node([], UnixFS(UnixFSType.FILE, b"x", 1))
+    size = 3 << 20
+    root, block = node([Link(leaf, b"", wrapped_bytes(size))], UnixFS(UnixFSType.FILE, size=size, block_sizes=(size,)))
+    with pytest.raises(DecodeError, match="over the limit of a block"):
+        walk(root, {root: block})
 
 
 def test_identity_cids_do_not_nest() -> None:

@@ -112,8 +112,7 @@ def test_they_fetch_a_folder_that_we_published(met: Met, judge: str) -> None:
 @pytest.mark.parametrize("judge", JUDGES)
 def test_we_fetch_a_folder_that_only_they_have(met: Met, judge: str) -> None:
     source, target = met.folder / f"of-{judge}", met.folder / f"of-{judge}-got"
-    # Kubo's defaults put the bytes of files inside nodes, of which we take 32 MiB
-    write_tree(source, f"of {judge}", large_mib=46 if judge == "helia" else 20)
+    write_tree(source, f"of {judge}")  # by Kubo's defaults the bytes of files lie inside nodes
     cid = met.judge(judge).add(source)
     answer = met.ours.json("get", cid, "-o", str(target))
     assert digests(target) == digests(source)
@@ -176,12 +175,27 @@ def test_they_fetch_a_file_of_more_leaves_than_a_node_links(met: Met, judge: str
 
 
 @pytest.mark.long
-def test_we_fetch_a_file_of_more_leaves_than_a_node_links(met: Met) -> None:
-    """Of Helia's: Kubo's defaults put the bytes inside nodes, of which we take little."""
-    source, target = met.folder / "long-theirs", met.folder / "long-ours"
-    write_long(source, "theirs")
-    met.ours.run("get", met.helia.add(source), "-o", str(target))
+@pytest.mark.parametrize("judge", JUDGES)
+def test_we_fetch_a_file_of_more_leaves_than_a_node_links(met: Met, judge: str) -> None:
+    source, target = met.folder / f"long-of-{judge}", met.folder / f"long-of-{judge}-got"
+    write_long(source, f"of {judge}")
+    met.ours.run("get", met.judge(judge).add(source), "-o", str(target))
     assert _same(target, source)
+
+
+@pytest.mark.long
+def test_a_large_file_of_kubos_defaults_comes_whole_and_goes_on(met: Met) -> None:
+    """CIDv0, every byte inside a node, no two alike: 110 MiB from Kubo, counted as they come, and on to a Helia."""
+    source, target, further = (met.folder / name for name in ("v0", "v0-got", "v0-further"))
+    source.write_bytes(random.Random("v0").randbytes(110 * MIB + 5))
+    cid = met.kubo.add(source)
+    assert cid.startswith("Qm")
+    met.ours.run("get", cid, "-o", str(target))
+    assert _same(target, source)
+    (shown,) = [transfer for transfer in met.ours.lines("transfers") if transfer["cid"] == cid]
+    assert (shown["state"], shown["bytes"], shown["total"]) == ("done", 110 * MIB + 5, 110 * MIB + 5)
+    met.helia.get(cid, further)
+    assert _same(further, source)
 
 
 def write_long(path: Path, seed: str) -> None:

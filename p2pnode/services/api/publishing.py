@@ -12,6 +12,7 @@ from p2pnode.services.params import Params
 from p2pnode.services.publish import Description, Order
 from p2pnode.services.publishing import Publishing
 from p2pnode.services.resolve import find_circle, find_work
+from p2pnode.services.work_questions import refuse_licence
 
 
 async def publish(node: Node, params: Params, emit: Emit) -> Json:
@@ -33,7 +34,10 @@ async def publish(node: Node, params: Params, emit: Emit) -> Json:
 async def _new_work(node: Node, params: Params) -> Order:
     path, description = params.path("path"), read_description(params)
     wanted, private = params.optional_text("circle"), params.flag("private")
-    circle = None if wanted is None else await node.store.read(lambda tx: find_circle(tx, wanted))
+    if wanted is None:
+        return Order(path, description, None, private)
+    circle = await node.store.read(lambda tx: find_circle(tx, wanted))
+    refuse_licence((await node.views.of(circle)).charter, description.licence)  # before a long folder is read for nothing
     return Order(path, description, circle, private)
 
 

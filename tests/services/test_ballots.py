@@ -184,7 +184,9 @@ async def test_two_people_who_complain_alike_ask_one_question() -> None:
         work = await anna.publish("A book")
         manifest = (await anna.store.read(lambda tx: tx.work(work))).manifest  # type: ignore[union-attr]
         await ben.store.write(lambda tx: ben._on_manifest(tx, manifest))
-        one = await anna.circles.work_questions.flag(circle, work, complaint="corrupt", reason="the last page is missing")
+        one = await anna.circles.work_questions.flag(
+            circle, work, complaint="corrupt", reason="the last page is missing"
+        )
         other = await ben.circles.work_questions.flag(circle, work, complaint="corrupt", reason="it ends too early")
         assert one == other
 
@@ -204,7 +206,9 @@ async def test_withdrawing_closes_what_nobody_else_asked_and_nothing_adopted() -
             await anna.circles.cast(question, "approve")
         with pytest.raises(NotFoundError):
             await anna.circles.ballots.withdraw(question)
-        reopened = await anna.circles.work_questions.list(circle, WorkId(parse_id("w", shown["work"])), reason="after all")
+        reopened = await anna.circles.work_questions.list(
+            circle, WorkId(parse_id("w", shown["work"])), reason="after all"
+        )
         assert question_of(reopened) == question
         await anna.circles.cast(question, "approve")
         with pytest.raises(RefusedError, match="adopted"):

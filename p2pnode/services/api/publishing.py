@@ -37,7 +37,9 @@ async def _new_work(node: Node, params: Params) -> Order:
     if wanted is None:
         return Order(path, description, None, private)
     circle = await node.store.read(lambda tx: find_circle(tx, wanted))
-    refuse_licence((await node.views.of(circle)).charter, description.licence)  # before a long folder is read for nothing
+    refuse_licence(
+        (await node.views.of(circle)).charter, description.licence
+    )  # before a long folder is read for nothing
     return Order(path, description, circle, private)
 
 

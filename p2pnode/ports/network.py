@@ -1,0 +1,172 @@
+"""What the services need of the network: peers, streams, the DHT, gossip, and what traffic may cost."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from p2pnode.core.ids import PeerId
+
+Direction = Literal["inbound", "outbound"]
+
+
+class Stream(Protocol):
+    """One ordered stream of bytes to one authenticated peer. A reset or a lost connection is a NetworkError, never an end."""
+
+    @property
+    def peer(self) -> PeerId: ...
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None: ...
+    async def receive_some(self, max_bytes: int) -> bytes:
+        """At least one byte, at most `max_bytes`; b"" at the clean end."""
+        ...
+
+    async def send_eof(self) -> None: ...
+    async def aclose(self) -> None: ...
+    async def reset(self) -> None:
+        """Give up both directions at once: the other side sees a NetworkError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeerView:
+    """A connected peer. `rtt_ms` is None until measured; `agent` is hostile text; `protocols` what identify told."""
+
+    peer: PeerId
+    addresses: tuple[str, ...]
+    direction: Direction
+    agent: str
+    rtt_ms: float | None
+    protocols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerEvent:
+    """A peer came (identify done: `protocols` known) or its last connection went."""
+
+    peer: PeerId
+    connected: bool
+    protocols: tuple[str, ...] = ()
+
+
+class ContentRouting(Protocol):
+    """Who has a content, by a DHT that is not ours. Keys are multihashes, the same as in CIDs of them."""
+
+    async def provide(self, multihash: bytes) -> int:
+        """As Network.provide."""
+        ...
+
+    async def find_providers(self, multihash: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
+        """As Network.find_providers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """A peer that is refused for a while. `until` in seconds since 1970; `reason` is the last straw."""
+
+    peer: PeerId
+    until: float
+    reason: str
+
+
+class Network(Protocol):
+    """Peers, streams, the DHT and gossip. Keys of the DHT are 32-byte SHA-256 digests."""
+
+    @property
+    def peer_id(self) -> PeerId: ...
+    @property
+    def ipfs(self) -> ContentRouting | None:
+        """The DHT of IPFS; None while it is switched off."""
+        ...
+
+    def addresses(self) -> list[str]:
+        """Own listening multiaddrs (wildcards resolved), each ending in /p2p/PEER_ID."""
+        ...
+
+    def peers(self) -> list[PeerView]: ...
+    def peer_events(self) -> AbstractAsyncContextManager[AsyncIterator[PeerEvent]]:
+        """Events from the moment of entering; first one `connected` for each peer that is connected already."""
+        ...
+
+    async def connect(self, address: str) -> PeerId:
+        """Dial a multiaddr that ends in /p2p/ID. UsageError if malformed, NetworkError (why, in words) if unreachable."""
+        ...
+
+    async def disconnect(self, peer: PeerId) -> None: ...
+    async def open_stream(self, peer: PeerId, protocol: str, *, timeout_s: float = 10.0) -> Stream:
+        """A new stream; dials the peer by address book and DHT when it is not connected. NetworkError if it does not work out."""
+        ...
+
+    def serve(self, protocol: str, handle: Callable[[Stream], Awaitable[None]], *, streams_per_peer: int = 8) -> None:
+        """Answer a protocol. When `handle` returns the stream is closed; when it raises, it is reset and logged."""
+        ...
+
+    async def provide(self, key: bytes) -> int:
+        """Tell the DHT that we provide `key`. How many peers hold the record now (0: alone; try again later)."""
+        ...
+
+    def unprovide(self, key: bytes) -> None:
+        """Answer no longer that we provide `key`; what others were told they forget within a day."""
+        ...
+
+    async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
+        """Peers that provide `key`, without ourselves; their addresses enter the address book."""
+        ...
+
+    async def join_topic(
+        self, topic: str, validate: Callable[[PeerId, bytes], bool], deliver: Callable[[PeerId, bytes], None]
+    ) -> None:
+        """Subscribe. `validate` (synchronous: forwarder, data) decides what is relayed; `deliver` gets what it accepted, once."""
+        ...
+
+    async def leave_topic(self, topic: str) -> None: ...
+    async def publish(self, topic: str, data: bytes) -> None: ...
+    def favour(self, members: Callable[[], Container[PeerId]]) -> None:
+        """`members` tells who proved to be one of us: their connections are the last to go when places are short."""
+        ...
+
+    @property
+    def meter(self) -> Meter:
+        """What goes over the wire."""
+        ...
+
+    def penalise(self, peer: PeerId, points: int, reason: str) -> None:
+        """Count misbehaviour; at 100 points a peer is disconnected and banned for a while. Bans are timed and listed."""
+        ...
+
+    def banned(self) -> list[Ban]:
+        """Bans in force, the soonest over first."""
+        ...
+
+    def lift_ban(self, peer: PeerId) -> bool:
+        """End a ban now and forget the peer's points. Whether it was banned."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts and paces every byte of the network, headers included."""
+
+    def counted(self) -> tuple[int, int]:
+        """Bytes up and down since the start."""
+        ...
+
+    def limit(self, up: int, down: int) -> None:
+        """Bytes a second from now on; 0: no limit."""
+        ...
+
+
+class Traffic(Protocol):
+    """What the person allows the node to move. Whoever moves a work's bytes, either way, asks before each piece of work."""
+
+    def waiting_reason(self) -> str | None:
+        """Why they have to wait, in words ("the month's budget of 50 GB is used up; it begins anew on 1 December"); None: they may go.
+
+        Records, votes and the DHT do not ask: a share of every budget is kept for them.
+        """
+        ...
+
+    async def allowed(self) -> None:
+        """Return when they may go."""
+        ...

@@ -19,7 +19,7 @@ from p2pnode.core.fetch_messages import PROTOCOL as FETCH
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError
 from p2pnode.limits import KIB
-from p2pnode.ports import Network, Store, Stream
+from p2pnode.ports import Network, Store, Stream, Traffic
 from p2pnode.services.awaited import Bell
 from p2pnode.services.background import for_ever
 from p2pnode.services.bitswap_ask import BitswapAsking, Partner
@@ -42,13 +42,14 @@ HASH_IN_THREAD_BYTES = 256 * KIB
 class Bitswap:
     """`unasked_blocks` and `late_blocks` are counted for whoever looks; `server` counts what it sent."""
 
-    def __init__(self, network: Network, store: Store) -> None:
+    def __init__(self, network: Network, store: Store, traffic: Traffic | None = None) -> None:
+        """With `traffic` nothing is given while works' bytes have to wait."""
         self._network = network
         self._partners: dict[PeerId, Partner] = {}
         self._versions: dict[PeerId, str] = {}
         self._ours: set[PeerId] = set()
         self._intake = Intake(lambda peer: peer in self._partners and bool(self._partners[peer].askings))
-        self.server = BitswapServer(network, store)
+        self.server = BitswapServer(network, store, traffic)
         self.unasked_blocks = self.late_blocks = 0
 
     async def start(self, nursery: trio.Nursery) -> None:

@@ -1,8 +1,9 @@
 """Answering wants by Bitswap: public blocks to whoever asks, one task a peer, one message of each peer at a time.
 
 A peer's wants are looked up most urgent first and answered on streams that we open to it. Peers take turns by messages of about one
-MiB, so that many wants of one delay nobody else's; slow ones have few turns among them. What we lack is said if the asker wants to hear it,
-and looked for again a while later. What is private or changed looks like what we lack. Called by services.bitswap.
+MiB, so that many wants of one delay nobody else's: services.turns says who is next; slow ones have few turns among them. What we lack is
+said if the asker wants to hear it, and looked for again a while later. What is private or changed looks like what we lack, and so does
+everything while works' bytes have to wait. Called by services.bitswap.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from p2pnode.core.cid import DAG_PB, Cid
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, StoreError, TimedOutError
 from p2pnode.limits import MIB
-from p2pnode.ports import Network, Store
+from p2pnode.ports import Network, Store, Traffic
 from p2pnode.services.background import contained
 from p2pnode.services.bitswap_streams import Outgoing
+from p2pnode.services.turns import Turns
 
 log = logging.getLogger("p2pnode.bitswap")
 
@@ -66,11 +68,12 @@ class _Asker:
 class BitswapServer:
     """The providing side. `sent_blocks`, `sent_bytes` and `refused_wants` are counted for whoever looks."""
 
-    def __init__(self, network: Network, store: Store) -> None:
-        self._network, self._store = network, store
+    def __init__(self, network: Network, store: Store, traffic: Traffic | None = None) -> None:
+        """With `traffic` we lack everything while works' bytes have to wait: askers go elsewhere, and are looked after again."""
+        self._network, self._store, self._traffic = network, store, traffic
         self._room = Room()
         self._askers: dict[PeerId, _Asker] = {}
-        self._turns, self._slow_turns = trio.Semaphore(TURNS), trio.Semaphore(SLOW_TURNS)
+        self._turns, self._slow_turns = Turns(TURNS, 1), trio.Semaphore(SLOW_TURNS)
         self._nursery: trio.Nursery | None = None
         self.sent_blocks = self.sent_bytes = self.refused_wants = 0
 
@@ -138,14 +141,18 @@ class BitswapServer:
             async with AsyncExitStack() as turn:
                 if trio.current_time() < asker.slow_until:
                     await turn.enter_async_context(self._slow_turns)
-                await turn.enter_async_context(self._turns)
+                await self._turns.take(outgoing.peer)
+                turn.callback(self._turns.give_back, outgoing.peer)
                 blocks = await self._read(asker, wanted, presences)
+                self._turns.charge(outgoing.peer, sum(len(block) for _, block in blocks))
                 if blocks or presences:
                     await self._send(asker, outgoing, blocks, presences)
             presences = []
 
     async def _look_up(self, asker: _Asker, entries: list[Entry]) -> tuple[list[Presence], list[Entry]]:
         """What can be said at once, and blocks to be sent, in their order."""
+        if self._must_wait():
+            return _lack_all(asker, entries), []
         asked = [entry.cid for entry in entries if entry.want is Want.HAVE]
         sizes = dict(zip(asked, await self._sizes(asked), strict=True))
         twins = {twin: cid for cid in asked if sizes[cid] is None and (twin := _twin(cid)) is not None}
@@ -163,6 +170,9 @@ class BitswapServer:
                 presences.append(Presence(entry.cid, True))
         return presences, wanted
 
+    def _must_wait(self) -> bool:
+        return self._traffic is not None and self._traffic.waiting_reason() is not None
+
     async def _sizes(self, cids: list[Cid]) -> list[int | None]:
         try:
             return await self._store.public_sizes(cids) if cids else []
@@ -173,6 +183,9 @@ class BitswapServer:
     async def _read(self, asker: _Asker, wanted: list[Entry], presences: list[Presence]) -> list[tuple[Cid, bytes]]:
         """One message's worth of blocks, taken off `wanted`; what we lack goes to `presences`."""
         blocks: list[tuple[Cid, bytes]] = []
+        if wanted and self._must_wait():
+            presences += _lack_all(asker, wanted)
+            wanted.clear()
         if not wanted:
             return blocks
         try:
@@ -226,6 +239,13 @@ def _twin(cid: Cid) -> Cid | None:
     if cid.codec != DAG_PB or cid.multihash[:2] != b"\x12\x20":
         return None
     return Cid(1 - cid.version, DAG_PB, cid.multihash)
+
+
+def _lack_all(asker: _Asker, entries: Sequence[Entry]) -> list[Presence]:
+    presences: list[Presence] = []
+    for entry in entries:
+        _lack(asker, entry, presences)
+    return presences
 
 
 def _lack(asker: _Asker, entry: Entry, presences: list[Presence]) -> None:

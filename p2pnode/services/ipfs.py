@@ -14,7 +14,7 @@ from p2pnode.core.cid import Cid
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import P2pnodeError
 from p2pnode.limits import PROVIDE_INTERVAL_S
-from p2pnode.ports import Network, Store, Tx, WallClock
+from p2pnode.ports import Network, Store, Traffic, Tx, WallClock
 from p2pnode.services.background import for_ever
 from p2pnode.services.bitswap import Bitswap
 
@@ -33,11 +33,12 @@ PAGE_WORKS = 500
 class Ipfs:
     """One a node. `wake` after something was published or fetched."""
 
-    def __init__(self, network: Network, store: Store, clock: WallClock) -> None:
+    def __init__(self, network: Network, store: Store, clock: WallClock, traffic: Traffic | None = None) -> None:
+        """With `traffic` nothing is given while works' bytes have to wait."""
         self._network, self._store, self._clock = network, store, clock
         self._told: dict[Cid, float] = {}
         self._news = trio.Event()
-        self.bitswap = Bitswap(network, store)
+        self.bitswap = Bitswap(network, store, traffic)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer and tell from now on."""

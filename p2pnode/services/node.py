@@ -80,7 +80,7 @@ class Node:
             store, network, clock, gossip=self.gossip.publish_records, circle_keys=self.sync.circle_keys
         )
         self.blocks = ServeBlocks(network, store, self.traffic)
-        self.ipfs = Ipfs(network, store, clock)
+        self.ipfs = Ipfs(network, store, clock, self.traffic)
         self.search = Search(store, network, self.views, clock, self.sync.members_first)
         self.lookups = Lookups(store, self.search)
         self.explain = Explain(store, self.views, me, self.sync)

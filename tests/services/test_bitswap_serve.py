@@ -38,14 +38,27 @@ BIG = build(bytes(range(256)) * 40, leaf_bytes=5000)
 SMALL = build({"a": b"small", "b": b"tiny"})
 
 
+class Held:
+    """ports.Traffic that a test turns."""
+
+    reason: str | None = None
+
+    def waiting_reason(self) -> str | None:
+        return self.reason
+
+    async def allowed(self) -> None:
+        raise AssertionError("who serves does not wait: the asker goes elsewhere")
+
+
 class Server:
     """A node that serves, and foreigners to ask it."""
 
     def __init__(self, hub: Hub) -> None:
+        self.traffic = Held()
         self.hub = hub
         self.network: LoopbackNetwork = hub.node("server")
         self.store = MemoryStore(lambda: 1_800_000_000.0 + trio.current_time())
-        self.bitswap = Bitswap(self.network, self.store)
+        self.bitswap = Bitswap(self.network, self.store, self.traffic)
         self.id = self.network.peer_id
 
     async def holds(self, dag: Dag, *, public: bool = True) -> None:
@@ -82,6 +95,35 @@ async def test_presence_is_told_to_who_asks_for_it(autojump_clock: MockClock, se
     await kubo.until(lambda: len(kubo.presences) == 2 and bool(kubo.blocks))
     assert kubo.presences == {leaf: True, UNKNOWN: False}
     assert kubo.blocks == [tiny]  # cheaper than to say that we have it
+
+
+async def test_nothing_is_given_while_the_budget_is_used_up_and_it_comes_when_there_is_one_again(
+    autojump_clock: MockClock, server: Server
+) -> None:
+    await server.holds(BIG)
+    server.traffic.reason = "the hour's budget is used up"
+    kubo = server.foreigner()
+    await kubo.want(server.id, *BIG.leaves, send_dont_have=True)
+    await kubo.until(lambda: len(kubo.presences) == len(BIG.leaves))
+    assert not any(kubo.presences.values()) and kubo.blocks == []  # it asks others meanwhile
+    server.traffic.reason = None
+    await kubo.until(lambda: len(kubo.blocks) == len(BIG.leaves), 2 * LOOK_AGAIN_S)
+
+
+async def test_the_budget_that_is_used_up_in_the_middle_of_an_answer_ends_it(
+    autojump_clock: MockClock, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bitswap_serve, "MESSAGE_BYTES", 1)  # one block a message
+    await server.holds(BIG)
+    kubo = server.foreigner()
+
+    async def use_up(peer: object, message: object) -> None:
+        server.traffic.reason = "the hour's budget is used up"
+
+    kubo.on_message = use_up
+    await kubo.want(server.id, *BIG.leaves, send_dont_have=True)
+    await kubo.until(lambda: len(kubo.blocks) + len(kubo.presences) == len(BIG.leaves))
+    assert 1 <= len(kubo.blocks) < len(BIG.leaves)
 
 
 async def test_a_lack_is_told_only_to_who_wants_to_hear_it(autojump_clock: MockClock, server: Server) -> None:

@@ -434,6 +434,10 @@ READ_NUMBERS = [
     ("services/invites.py", "{ANSWER_TIMEOUT_S:g} s in all"),
     ("services/join.py", "tried again after {FIRST_RETRY_S:g} s, doubling to an hour"),
     ("net/network.py", "the other after {LAN_POLITENESS_S:g} s"),
+    ("services/doctor.py", "asks up to {PEERS_ASKED} connected peers"),
+    ("services/probe.py", "answers {PROBES_AT_ONCE} probes at once, one in 60 s of one peer ({PROBE_BURST} at once)"),
+    ("services/probe.py", "it did not come within {FETCH_TIMEOUT_S:g} s"),
+    ("services/probe.py", "The asker waits {ANSWER_TIMEOUT_S:g} s. {ASK_TIMEOUT_S:g} s for the ask"),
 ]
 
 

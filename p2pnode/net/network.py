@@ -19,7 +19,7 @@ from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, 
 from p2pnode.net.bans import Bans
 from p2pnode.net.failures import say_failed
 from p2pnode.net.gossip import Gossip
-from p2pnode.net.host import build_host, close_host, listen_on, run_host
+from p2pnode.net.host import MAX_CONNECTIONS, build_host, close_host, listen_on, run_host
 from p2pnode.net.ipfs_dht import IpfsDht
 from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
@@ -33,7 +33,7 @@ from p2pnode.net.relay.relaying import Relaying
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.net.traffic import Traffic
 from p2pnode.net.worth import Worths
-from p2pnode.ports import AddressBook, Ban, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
+from p2pnode.ports import AddressBook, Ban, NetworkNumbers, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
 
 log = logging.getLogger("p2pnode.net")
 
@@ -154,6 +154,10 @@ class Libp2pNetwork:
             log.warning("%s is banned for a while: %s", peer, reason)
             self._nursery.start_soon(self._contained, self.disconnect, peer)
 
+    def numbers(self) -> NetworkNumbers:
+        """See the port."""
+        return NetworkNumbers(len(self.dht.table), self._swarm.get_total_connections(), MAX_CONNECTIONS)
+
     def banned(self) -> list[Ban]:
         """See the port."""
         return self.bans.current(self._clock())
@@ -216,6 +220,11 @@ class Libp2pNetwork:
                     del counts[peer]
 
         self._host.set_stream_handler(protocol, handler)
+
+    def unserve(self, protocol: str) -> None:
+        """See the port."""
+        self._serving.pop(protocol, None)
+        self._host.multiselect.handlers.pop(protocol, None)
 
     # ---- DHT and gossip
 

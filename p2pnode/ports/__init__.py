@@ -10,7 +10,18 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from p2pnode.ports.contents import Checked, Content, Damage, OutboxItem, Place, Stock, WantedFile, Work
-from p2pnode.ports.network import Ban, ContentRouting, Direction, Meter, Network, PeerEvent, PeerView, Stream, Traffic
+from p2pnode.ports.network import (
+    Ban,
+    ContentRouting,
+    Direction,
+    Meter,
+    Network,
+    NetworkNumbers,
+    PeerEvent,
+    PeerView,
+    Stream,
+    Traffic,
+)
 from p2pnode.ports.store import AddressBook, Incoming, ProviderRecords, Store
 from p2pnode.ports.tx import Tx
 
@@ -39,6 +50,7 @@ __all__ = [
     "Json",
     "Meter",
     "Network",
+    "NetworkNumbers",
     "OutboxItem",
     "PeerEvent",
     "PeerView",

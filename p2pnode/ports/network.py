@@ -71,6 +71,15 @@ class Ban:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class NetworkNumbers:
+    """How much of it there is now: contacts in the DHT's table, connections and how many there may be."""
+
+    dht_peers: int
+    connections: int
+    most_connections: int
+
+
 class Network(Protocol):
     """Peers, streams, the DHT and gossip. Keys of the DHT are 32-byte SHA-256 digests."""
 
@@ -103,6 +112,10 @@ class Network(Protocol):
         """Answer a protocol. When `handle` returns the stream is closed; when it raises, it is reset and logged."""
         ...
 
+    def unserve(self, protocol: str) -> None:
+        """Answer it no more, as if it had never been served; streams that are open go on."""
+        ...
+
     async def provide(self, key: bytes) -> int:
         """Tell the DHT that we provide `key`. How many peers hold the record now (0: alone; try again later)."""
         ...
@@ -125,6 +138,10 @@ class Network(Protocol):
     async def publish(self, topic: str, data: bytes) -> None: ...
     def favour(self, members: Callable[[], Container[PeerId]]) -> None:
         """`members` tells who proved to be one of us: their connections are the last to go when places are short."""
+        ...
+
+    def numbers(self) -> NetworkNumbers:
+        """How much of it there is now."""
         ...
 
     @property

@@ -22,6 +22,7 @@ from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
+from p2pnode.services.doctor import Doctor
 from p2pnode.services.explain import Explain
 from p2pnode.services.following import Following
 from p2pnode.services.gateway_door import GatewayDoor
@@ -118,6 +119,16 @@ class Node:
             floor_bytes=settings.floor_bytes,
         )
         self.checking = Checking(store, self.transfers, clock, emit)
+        self.doctor = Doctor(
+            store,
+            network,
+            clock,
+            traffic=self.traffic,
+            sync=self.sync,
+            watched=self.watching.count,
+            library=settings.library or str(home.library),
+            settings=settings,
+        )
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others, and begin everything that runs by itself in `nursery`."""
@@ -126,6 +137,7 @@ class Node:
         self.blocks.start()
         self.having.start()
         self.checking.start()
+        self.doctor.probes.start()
         self.store.when_full(self.space.make_room)
         await self.traffic.start(nursery)
         await self.ipfs.start(nursery)

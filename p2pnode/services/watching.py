@@ -132,6 +132,10 @@ class Watching:
         """Every watched work, those with an offer first."""
         return [one.shown() for one in sorted(self._all.values(), key=lambda one: (one.offer is None, one.title))]
 
+    def count(self) -> int:
+        """Watched works."""
+        return len(self._all)
+
     def offers(self) -> int:
         """Works of which a new revision is offered."""
         return sum(one.offer is not None for one in self._all.values())

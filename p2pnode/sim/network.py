@@ -19,7 +19,7 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import Bans
-from p2pnode.ports import Ban, ContentRouting, Direction, PeerEvent, PeerView, Stream
+from p2pnode.ports import Ban, ContentRouting, Direction, NetworkNumbers, PeerEvent, PeerView, Stream
 from p2pnode.sim.faults import NONE, Faults
 from p2pnode.sim.stream import Link, SimStream, stream_pair
 
@@ -221,6 +221,9 @@ class SimNetwork:
         if self._bans.penalise(peer, points, reason, trio.current_time()):
             self._part(peer)
 
+    def numbers(self) -> NetworkNumbers:
+        return NetworkNumbers(len(self._connected), len(self._connected), 320)
+
     def banned(self) -> list[Ban]:
         return self._bans.current(trio.current_time())
 
@@ -256,6 +259,9 @@ class SimNetwork:
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
         self._handlers[protocol] = (handle, streams_per_peer)
+
+    def unserve(self, protocol: str) -> None:
+        self._handlers.pop(protocol, None)
 
     async def _answer(self, protocol: str, stream: SimStream) -> None:
         handle, limit = self._handlers[protocol]

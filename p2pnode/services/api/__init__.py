@@ -14,6 +14,7 @@ from p2pnode.services.api import (
     bundle,
     car,
     circles,
+    doctor,
     gateway,
     keeping,
     limits,
@@ -45,6 +46,7 @@ TABLE = (
     | watching.METHODS
     | bans.METHODS
     | limits.METHODS
+    | doctor.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 

@@ -1,0 +1,112 @@
+"""Certificates of a person's devices: the identity says of a host key what that machine may do in the person's company.
+
+A certificate is signed by the profile key and names a peer ID, so whoever copies it has nothing: the connection proves the key. Of two
+for one device the higher `seq` stands; one without roles is a revocation. Certificates go between the devices of one person and
+nowhere else: shown to others they would tie a name to an IP address. Pure; `services.devices` keeps and sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from p2pnode.core import encoding
+from p2pnode.core.fields import digest, integer, text, texts
+from p2pnode.core.ids import PeerId, PublicKey
+from p2pnode.core.keys import SIGNATURE_BYTES, KeyPair, verify
+from p2pnode.errors import DecodeError, UsageError
+
+DOMAIN = b"p2pnode/device/1"
+"""Stands before the signed body, so that no other signature of the profile key can pass for a certificate."""
+VERSION = 1
+DRIVE, SEED, RELAY, SYNC, REPAIR, VOTE = "drive", "seed", "relay", "sync", "repair", "vote"
+ROLES: Final = (DRIVE, SEED, RELAY, SYNC, REPAIR, VOTE)
+"""What may be certified: to drive the person's other devices, keep works, relay, follow circles, mend works, sign in circles."""
+SERVER_ROLES: Final = (SEED, RELAY, SYNC, REPAIR)
+"""What a paired server gets unless the person says otherwise: nothing with which it could speak for anybody."""
+MAX_CERTIFICATE_BYTES = 1024
+"""Ours have about 250; room for roles that later versions add."""
+NAME_CHARACTERS = 40
+"""Characters of a device's name: it stands on a command line and in tables."""
+MAX_PEER_CHARACTERS = 100
+"""A peer ID has 52."""
+MAX_ROLES = 32
+ROLE_CHARACTERS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What an identity says of one device; `data` is the signed form. Without roles it is a revocation."""
+
+    identity: PublicKey
+    peer: PeerId
+    name: str
+    roles: tuple[str, ...]
+    seq: int
+    data: bytes
+
+    @property
+    def revoked(self) -> bool:
+        return not self.roles
+
+    def allows(self, role: str) -> bool:
+        return role in self.roles
+
+
+def certify(key: KeyPair, peer: PeerId, name: str, roles: Iterable[str], *, seq: int) -> Certificate:
+    """Sign a certificate with the profile key; no roles revoke. `seq`: seconds since 1970, higher than the last one's."""
+    body = encoding.encode(
+        {"v": VERSION, "identity": key.public, "peer": peer, "name": name, "roles": tuple(sorted(roles)), "seq": seq}
+    )
+    return decode_certificate(key.sign(DOMAIN + body) + body)
+
+
+def decode_certificate(data: bytes) -> Certificate:
+    """A certificate whose signature is right. DecodeError on anything else; roles that we do not know are kept."""
+    if len(data) > MAX_CERTIFICATE_BYTES:
+        raise DecodeError(f"a certificate of {len(data)} bytes is over the limit of {MAX_CERTIFICATE_BYTES}")
+    signature, body = data[:SIGNATURE_BYTES], data[SIGNATURE_BYTES:]
+    fields = encoding.decode_map(body)
+    if integer(fields, "v") != VERSION:
+        raise DecodeError(f"a certificate of version {fields['v']} is not known here")
+    identity = PublicKey(digest(fields, "identity"))
+    roles = texts(fields, "roles", most=MAX_ROLES, most_characters=ROLE_CHARACTERS)
+    if list(roles) != sorted(set(roles)):
+        raise DecodeError("the roles are not in order, or one stands twice")
+    name = text(fields, "name", least=1, most=NAME_CHARACTERS)
+    peer = PeerId(text(fields, "peer", least=1, most=MAX_PEER_CHARACTERS))
+    if not verify(identity, DOMAIN + body, signature):
+        raise DecodeError("the certificate's signature is wrong")
+    return Certificate(identity, peer, name, roles, integer(fields, "seq"), data)
+
+
+def standing(one: Certificate, other: Certificate) -> Certificate:
+    """Which of two about one device counts: the higher `seq`; of equal ones a revocation, then the bytewise smaller."""
+    return max(one, other, key=lambda c: (c.seq, c.revoked, bytes(255 - byte for byte in c.data)))
+
+
+def check_name(name: str) -> str:
+    """A device's name as it may be typed behind --node. UsageError for anything else."""
+    name = name.strip()
+    if not 0 < len(name) <= NAME_CHARACTERS or not all(c.isalnum() or c in "-_." for c in name) or name[0] in "-.":
+        raise UsageError(
+            f"{name!r} is no name for a device",
+            hint=f"at most {NAME_CHARACTERS} letters, digits, dashes, dots and underscores",
+        )
+    return name
+
+
+def as_name(text: str) -> str:
+    """A machine's own name made fit to be a device's."""
+    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in text.split(".")[0]).strip("-")[:NAME_CHARACTERS]
+    return kept or "device"
+
+
+def check_roles(roles: Iterable[str]) -> tuple[str, ...]:
+    """Roles that we know, in order. UsageError names one that is none."""
+    chosen = sorted(set(roles))
+    for role in chosen:
+        if role not in ROLES:
+            raise UsageError(f"{role!r} is nothing that a device may be allowed", hint=f"one of: {', '.join(ROLES)}")
+    return tuple(chosen)

@@ -60,6 +60,14 @@ class RefusedError(P2pnodeError):
     exit_status = 6
 
 
+class NoRoomError(RefusedError):
+    """Quota or floor of the disk would be passed by so many bytes: some room would help."""
+
+    def __init__(self, message: str, *, hint: str, needed_bytes: int) -> None:
+        super().__init__(message, hint=hint)
+        self.needed_bytes = needed_bytes
+
+
 class TimedOutError(P2pnodeError):
     """It took longer than it may."""
 
@@ -89,6 +97,12 @@ class StoreError(P2pnodeError):
     """The disk or the database under the store failed."""
 
     code = "store"
+
+
+class FullDiskError(StoreError):
+    """The disk has no byte left, or this user may not have more of it."""
+
+    default_hint = "free some disk space; the step was undone and nothing that was kept is lost"
 
 
 class ChangedError(StoreError):

@@ -20,7 +20,9 @@ from p2pnode.core.search_messages import PROTOCOL as SEARCH_PROTOCOL
 from p2pnode.errors import (
     ChangedError,
     DecodeError,
+    FullDiskError,
     NetworkError,
+    NoRoomError,
     NotFoundError,
     P2pnodeError,
     RefusedError,
@@ -51,6 +53,8 @@ MAX_LISTED = 1000
 """Unfinished transfers, paused and waiting ones too: each is a row in every list."""
 NEIGHBOURS_ASKED = 8
 """Connected peers that are asked although nobody said that they have it: a want list of one block is cheap."""
+ROOM_RETRY_S = 60.0
+"""Seconds before a transfer that ran out of room looks whether there is some again."""
 WANTED = "wanted/"
 """Prefix of the meta keys under which unfinished transfers are remembered."""
 
@@ -353,16 +357,14 @@ class Transfers:
     async def _once(self, running: Running) -> bool:
         """Fetch until it ends, is paused or is cancelled; whether it may go on."""
         with running.scope:
-            await self._remember(running)
-            if running.paused:
-                running.transfer.say("paused", "paused by you")
-                await running.resumed.wait()
-            if self._traffic is not None and (reason := self._traffic.waiting_reason()):
-                running.transfer.say("queued", reason)
-                await self._traffic.allowed()
-            await self._fetch(running)
-            self._say_done(running)
-            return False
+            try:
+                await self._until_done(running)
+                return False
+            except (NoRoomError, FullDiskError) as error:
+                if running.transfer.last_seen is None:
+                    raise  # nothing came yet: who asked for it hears at once that it does not fit
+                running.transfer.say("queued", f"waits for room, and looks every minute: {in_words(error)}")
+                await trio.sleep(ROOM_RETRY_S)
         if running.cancelled:
             running.transfer.say("cancelled", "cancelled; what came is kept")
             await self._forget(running)
@@ -370,6 +372,17 @@ class Transfers:
         running.scope = trio.CancelScope()
         running.fetching = self._fetching(running.transfer.root, running.transfer, lambda: running)
         return True
+
+    async def _until_done(self, running: Running) -> None:
+        await self._remember(running)
+        if running.paused:
+            running.transfer.say("paused", "paused by you")
+            await running.resumed.wait()
+        if self._traffic is not None and (reason := self._traffic.waiting_reason()):
+            running.transfer.say("queued", reason)
+            await self._traffic.allowed()
+        await self._fetch(running)
+        self._say_done(running)
 
     async def _fetch(self, running: Running) -> None:
         transfer = running.transfer

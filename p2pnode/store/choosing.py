@@ -12,12 +12,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from p2pnode.core.cid import DAG_PB, Cid
-from p2pnode.errors import RefusedError
+from p2pnode.errors import NoRoomError, RefusedError
 from p2pnode.limits import MIB, SMALL_LEAF_BYTES
 from p2pnode.ports import WantedFile
 from p2pnode.store.library import FileArea
 from p2pnode.store.paths import INCOMING_PREFIX
-from p2pnode.store.rows import NoRoomError, path_of
+from p2pnode.store.rows import path_of
 from p2pnode.store.tx import SqliteTx
 
 

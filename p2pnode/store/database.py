@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from p2pnode.errors import StoreError, TimedOutError
+from p2pnode.errors import FullDiskError, StoreError, TimedOutError
 from p2pnode.limits import KIB, MIB
 from p2pnode.store.migrate import migrate
 
@@ -64,15 +64,19 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"{what}: {error}", hint=_hint(str(error).lower())) from error
+        raise _translated(f"{what}: {error}", str(error).lower()) from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise StoreError(f"{error.filename or what}: {reason}", hint=_hint(reason.lower())) from error
+        raise _translated(f"{error.filename or what}: {reason}", reason.lower()) from error
+
+
+def _translated(message: str, reason: str) -> StoreError:
+    if "full" in reason or "no space" in reason or "quota" in reason:
+        return FullDiskError(message)
+    return StoreError(message, hint=_hint(reason))
 
 
 def _hint(reason: str) -> str:
-    if "full" in reason or "no space" in reason or "quota" in reason:
-        return "free some disk space; the step was undone and nothing that was kept is lost"
     if "readonly" in reason or "read-only" in reason or "permission" in reason or "unable to open" in reason:
         return "make the node's home and library writable for this user"
     if "locked" in reason or "busy" in reason:

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import trio
 
 from p2pnode.core.cid import Cid
-from p2pnode.errors import ChangedError, StoreError, TimedOutError
+from p2pnode.errors import ChangedError, NoRoomError, StoreError, TimedOutError
 from p2pnode.ports import Checked, Content, Damage, Incoming, Place, Tx, WallClock, WantedFile
 from p2pnode.store import arrivals, recovery
 from p2pnode.store.addresses import PeerAddresses
@@ -25,7 +25,6 @@ from p2pnode.store.incoming import Plan, StoreIncoming
 from p2pnode.store.library import FileArea
 from p2pnode.store.providers import ProviderTable
 from p2pnode.store.repair import RepairIncoming, plan_mending
-from p2pnode.store.rows import NoRoomError
 from p2pnode.store.sizes import public_sizes
 from p2pnode.store.tx import SqliteTx
 from p2pnode.store.verify import Position, look_again, run_step, still_bad, still_there

@@ -13,18 +13,9 @@ import msgpack
 
 from p2pnode.core.ids import RecordId
 from p2pnode.core.record import Record
-from p2pnode.errors import RefusedError
 
 FIND_LIMIT = 16
 """Rows that a look-up by a shortened id returns: enough to say "ambiguous" and name some."""
-
-
-class NoRoomError(RefusedError):
-    """Quota or floor of the disk would be passed by so many bytes: some room would help."""
-
-    def __init__(self, message: str, *, hint: str, needed_bytes: int) -> None:
-        super().__init__(message, hint=hint)
-        self.needed_bytes = needed_bytes
 
 
 class Rows:
@@ -49,6 +40,12 @@ def marks(values: Sequence[object]) -> str:
 def record_of(id: bytes, sig: bytes, body: bytes) -> Record:
     """A record from its columns (record, sig, body)."""
     return Record(RecordId(id), body, sig, msgpack.unpackb(body, raw=False, use_list=False))
+
+
+def stub_of(id: bytes, circle: bytes, kind: str, author: bytes, target: bytes, seq: int, created: int) -> Record:
+    """A record whose body was dropped, from the columns that stayed."""
+    fields = {"circle": circle, "kind": kind, "author": author, "target": target, "seq": seq, "created": created}
+    return Record(RecordId(id), b"", b"", fields)
 
 
 def path_column(path: str) -> bytes:

@@ -12,11 +12,11 @@ from itertools import islice
 from typing import Any
 
 from p2pnode.core.cid import Cid
-from p2pnode.errors import RefusedError
+from p2pnode.errors import NoRoomError, RefusedError
 from p2pnode.limits import MAX_BLOCK_BYTES, MIB
 from p2pnode.ports import Content
 from p2pnode.store.paths import INCOMING_PREFIX
-from p2pnode.store.rows import NoRoomError, Rows, joined, marks, path_column, path_of
+from p2pnode.store.rows import Rows, joined, marks, path_column, path_of
 
 BATCH_ROWS = 256
 """Blocks held in memory while a generator of them is written."""

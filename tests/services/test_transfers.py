@@ -14,13 +14,23 @@ from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.ids import WorkId, id_text, parse_id
 from p2pnode.core.manifest import describe, first
 from p2pnode.core.records import seq_of
-from p2pnode.errors import NotFoundError, RefusedError, StoreError, TimedOutError
+from p2pnode.errors import (
+    FullDiskError,
+    NoRoomError,
+    NotFoundError,
+    P2pnodeError,
+    RefusedError,
+    StoreError,
+    TimedOutError,
+)
 from p2pnode.ports import Json, Tx
+from p2pnode.services import transfers
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.publish import Description, Publish
 from p2pnode.services.search import Search
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.transfers import Transfers
+from p2pnode.store.incoming import StoreIncoming
 from tests.support.loopback import Hub
 from tests.support.people import NOON, Person
 
@@ -141,6 +151,35 @@ async def test_a_full_disk_fails_the_transfer_and_says_so(tmp_path: Path, monkey
             await until(lambda: not ben.transfers.is_running(work.root))
         assert [shown["state"] for shown in ben.transfers.shown()] == ["failed"]
         assert (await ben.get(published["work"]))["bytes"] == 2_500_100, "there is room again"
+
+
+@pytest.mark.parametrize(
+    "error", [FullDiskError("the disk is full"), NoRoomError("no room", hint="make some", needed_bytes=1)]
+)
+async def test_a_disk_that_fills_up_on_the_way_makes_the_transfer_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: P2pnodeError
+) -> None:
+    monkeypatch.setattr(transfers, "ROOM_RETRY_S", 0.02)
+    put_leaf, came, is_full = StoreIncoming.put_leaf, 0, True
+
+    async def fills_up(self: StoreIncoming, cid: Cid, data: bytes) -> None:
+        nonlocal came
+        if came and is_full:
+            raise error
+        came += 1
+        await put_leaf(self, cid, data)
+
+    monkeypatch.setattr(StoreIncoming, "put_leaf", fills_up)
+    async with two() as (anna, ben, nursery):
+        anna.serve()
+        published = await anna.share(a_book(tmp_path))
+        nursery.start_soon(ben.get, published["work"])
+        await until(lambda: any("waits for room" in shown["reason"] for shown in ben.transfers.shown()))
+        (waiting,) = ben.transfers.shown()
+        assert waiting["state"] == "queued" and error.message in waiting["reason"]
+        is_full = False
+        await until(lambda: ben.transfers.shown()[0]["state"] == "done")
+    assert came == 3, "what had come did not come again"
 
 
 async def test_nothing_is_overwritten_and_nothing_unknown_is_fetched(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ Pure data in memory, one index per circle and phase; it knows no records and nev
 equal to the store, `core.reconcile` asks it. A key is 40 bytes, `created` (8 bytes, big-endian) before the id, so that the order of
 bytes is the order of (created, id) and a bound may be any prefix of a key.
 
-Keys lie in blocks of bounded size; counts and sums before each block are kept and rebuilt lazily behind the first block that
-changed. So an insert moves at most one block, and a fingerprint adds the ids of at most two.
+Keys lie one behind the other in blocks of bounded size, each one string of bytes that never changes: a million keys take 46 MiB, and
+`frozen` is a copy of the list of blocks. Counts and sums before each block are kept and rebuilt lazily behind the first block that
+changed. So an insert writes at most one block anew, and a fingerprint adds the ids of at most two.
 """
 
 from __future__ import annotations
@@ -52,26 +53,28 @@ def bound_between(before: bytes, key: bytes) -> bytes:
 
 
 class SyncIndex:
-    """A mutable sorted set of keys. A range is [lower, upper) over bounds; b"" is the beginning, None the end."""
+    """A sorted set of (created, id). Ranges are [lower, upper) over bytes; b"" is the beginning, None the end."""
 
     def __init__(
         self,
         keys: Iterable[tuple[int, RecordId]] = (),
         *,
+        in_order: bool = False,
         print_of: Fingerprint = fingerprint,
         block_keys: int = BLOCK_KEYS,
     ) -> None:
-        ordered = sorted({sync_key(created, id) for created, id in keys})
+        """With `in_order` the keys come sorted, each once, and are not held beside the blocks."""
         self._print_of = print_of
-        self._split_at = 2 * block_keys
-        self._blocks = [ordered[start : start + block_keys] for start in range(0, len(ordered), block_keys)]
-        self._firsts = [block[0] for block in self._blocks]
+        self._split_at = 2 * block_keys * KEY_BYTES
+        ordered = keys if in_order else sorted(set(keys))
+        self._blocks = list(_blocks(ordered, block_keys))
+        self._firsts = [block[:KEY_BYTES] for block in self._blocks]
         self._totals = [_total(block) for block in self._blocks]  # the ids of one block, added up
         self._counts: list[int] = [
             0
         ]  # keys before block i; one entry more than there are blocks, up to _clean of them true
         self._sums: list[int] = [0]  # ids before block i, added up
-        self._length = len(ordered)
+        self._length = sum(map(len, self._blocks)) // KEY_BYTES
 
     def __len__(self) -> int:
         return self._length
@@ -81,25 +84,28 @@ class SyncIndex:
         if at < 0:
             return False
         block = self._blocks[at]
-        place = bisect_left(block, key)
-        return place < len(block) and block[place] == key
+        place = _place(block, key)
+        return block[place : place + KEY_BYTES] == key
+
+    def frozen(self) -> tuple[bytes, ...]:
+        """The keys as they are now, in order, in blocks: a copy that costs a pointer a block and may be read in another thread."""
+        return tuple(self._blocks)
 
     def add(self, created: int, id: RecordId) -> bool:
         """True if it was not in the set."""
         key = sync_key(created, id)
         if not self._blocks:
-            self._blocks, self._firsts, self._totals, self._length = [[key]], [key], [_as_int(key)], 1
+            self._blocks, self._firsts, self._totals, self._length = [key], [key], [_total(key)], 1
             return True
         at = max(0, self._block_of(key))
         block = self._blocks[at]
-        place = bisect_left(block, key)
-        if place < len(block) and block[place] == key:
+        place = _place(block, key)
+        if block[place : place + KEY_BYTES] == key:
             return False
-        block.insert(place, key)
-        self._firsts[at] = block[0]
-        self._totals[at] += _as_int(key)
+        self._put(at, block[:place] + key + block[place:])
+        self._totals[at] += _total(key)
         self._length += 1
-        if len(block) > self._split_at:
+        if len(self._blocks[at]) > self._split_at:
             self._split(at)
         self._forget_behind(at)
         return True
@@ -111,10 +117,10 @@ class SyncIndex:
             return False
         at = self._block_of(key)
         block = self._blocks[at]
-        del block[bisect_left(block, key)]
-        self._totals[at] -= _as_int(key)
-        if block:
-            self._firsts[at] = block[0]
+        place = _place(block, key)
+        self._totals[at] -= _total(key)
+        if len(block) > KEY_BYTES:
+            self._put(at, block[:place] + block[place + KEY_BYTES :])
         else:
             del self._blocks[at], self._firsts[at], self._totals[at]
         self._length -= 1
@@ -169,25 +175,31 @@ class SyncIndex:
         if at < 0:
             return 0, 0
         block = self._blocks[at]
-        place = bisect_left(block, bound)
-        # A key as one integer is created * 2^256 + id: what lies above 2^256 falls away when the sum is reduced.
-        return self._counts[at] + place, self._sums[at] + _total(block[:place])
+        place = _place(block, bound)
+        return self._counts[at] + place // KEY_BYTES, self._sums[at] + _total(block[:place])
 
     def _at(self, rank: int) -> bytes:
         self._add_up()
         at = bisect_left(self._counts, rank + 1) - 1
-        return self._blocks[at][rank - self._counts[at]]
+        place = (rank - self._counts[at]) * KEY_BYTES
+        return self._blocks[at][place : place + KEY_BYTES]
 
     def _from(self, lower: bytes) -> Iterator[bytes]:
         at = max(0, self._block_of(lower))
-        for number, block in enumerate(self._blocks[at:]):
-            yield from block[bisect_left(block, lower) :] if number == 0 else block
+        for number in range(at, len(self._blocks)):
+            block = self._blocks[number]
+            for place in range(_place(block, lower) if number == at else 0, len(block), KEY_BYTES):
+                yield block[place : place + KEY_BYTES]
+
+    def _put(self, at: int, block: bytes) -> None:
+        self._blocks[at], self._firsts[at] = block, block[:KEY_BYTES]
 
     def _split(self, at: int) -> None:
         block = self._blocks[at]
-        halves = [block[: len(block) // 2], block[len(block) // 2 :]]
+        middle = len(block) // KEY_BYTES // 2 * KEY_BYTES
+        halves = [block[:middle], block[middle:]]
         self._blocks[at : at + 1] = halves
-        self._firsts[at : at + 1] = [half[0] for half in halves]
+        self._firsts[at : at + 1] = [half[:KEY_BYTES] for half in halves]
         self._totals[at : at + 1] = [_total(half) for half in halves]
 
     def _forget_behind(self, at: int) -> None:
@@ -195,13 +207,34 @@ class SyncIndex:
 
     def _add_up(self) -> None:
         for at in range(len(self._counts) - 1, len(self._blocks)):
-            self._counts.append(self._counts[at] + len(self._blocks[at]))
+            self._counts.append(self._counts[at] + len(self._blocks[at]) // KEY_BYTES)
             self._sums.append((self._sums[at] + self._totals[at]) % _MODULUS)
 
 
-def _as_int(key: bytes) -> int:
-    return int.from_bytes(key, "big")
+def _blocks(keys: Iterable[tuple[int, RecordId]], block_keys: int) -> Iterator[bytes]:
+    block: list[bytes] = []
+    for created, id in keys:
+        block.append(sync_key(created, id))
+        if len(block) == block_keys:
+            yield b"".join(block)
+            block.clear()
+    if block:
+        yield b"".join(block)
 
 
-def _total(keys: list[bytes]) -> int:
-    return sum(map(_as_int, keys))
+def _place(block: bytes, bound: bytes) -> int:
+    """Where in a block the first key stands that is not before `bound`, in bytes."""
+    low, high = 0, len(block) // KEY_BYTES
+    while low < high:
+        middle = (low + high) // 2
+        if block[middle * KEY_BYTES : (middle + 1) * KEY_BYTES] < bound:
+            low = middle + 1
+        else:
+            high = middle
+    return low * KEY_BYTES
+
+
+def _total(block: bytes) -> int:
+    """The ids of a block, added up."""
+    ids = range(CREATED_BYTES, len(block), KEY_BYTES)
+    return sum(int.from_bytes(block[place : place + ID_BYTES], "big") for place in ids)

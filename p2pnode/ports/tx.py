@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 from p2pnode.core.cid import Cid
@@ -18,7 +18,7 @@ class Tx(Protocol):
     # records: a set per circle. Which of two to keep is the caller's rule (core.registers); the store only holds them.
     def record(self, id: RecordId) -> Record | None: ...
     def put_record(self, record: Record, *, own: bool = False) -> bool:
-        """True if it was not held. Of two signatures over one body the bytewise smaller is kept."""
+        """True if it was not held. Of two signatures over one body the bytewise smaller is kept. A stub stays one."""
         ...
 
     def drop_record(self, id: RecordId) -> None: ...
@@ -29,12 +29,28 @@ class Tx(Protocol):
         kinds: Sequence[str] = (),
         author: PublicKey | None = None,
         target: bytes | None = None,
+        stubs: bool = False,
     ) -> list[Record]:
-        """Sorted by (created, id); empty `kinds` = all."""
+        """Sorted by (created, id); empty `kinds` = all. With `stubs` those too whose bodies were dropped (`Record.is_stub`)."""
         ...
 
-    def record_keys(self, circle: CircleId, *, control: bool) -> list[tuple[int, RecordId]]:
-        """(created, id) of every record of the circle, control kinds only or all but them, sorted: the sync index."""
+    def record_keys(self, circle: CircleId, *, control: bool) -> Iterator[tuple[int, RecordId]]:
+        """(created, id) of every record of the circle, stubs too, control kinds only or all but them, sorted: the sync index.
+
+        To be read within the transaction.
+        """
+        ...
+
+    def count_records(self, circle: CircleId, author: PublicKey) -> tuple[int, int]:
+        """(registers, permanent records) of one author in a circle, stubs too."""
+        ...
+
+    def strip_records(self, ids: Iterable[RecordId]) -> None:
+        """Drop the bodies of these records and keep them as stubs: ids, and what they are about. Own records stay whole."""
+        ...
+
+    def count_stubs(self, circle: CircleId, *, kinds: Sequence[str] = (), target: bytes | None = None) -> int:
+        """How many records of a circle are stubs; of these kinds and about that target, if given."""
         ...
 
     def find_records(self, low: bytes, high: bytes, *, kinds: Sequence[str] = ()) -> list[Record]:

@@ -194,14 +194,21 @@ class Admission:
 
         def work(tx: Tx) -> Batch:
             _check_held(tx, held.circle)  # it may have been left a moment ago
-            admitting = Admitting(tx, held.circle, held.known, now, caps=self._caps, own=False)
-            return admitting.admit(pool, self._quarantine, self._on_manifest)
+            with self._noting:  # what we just wrote ourselves is not in memory yet
+                in_step = held.circle not in self._own
+            written = held.written if in_step else {}
+            admitting = Admitting(tx, held.circle, held.known, now, caps=self._caps, own=False, written=written)
+            batch = admitting.admit(pool, self._quarantine, self._on_manifest)
+            if not in_step:
+                batch.counted.clear()
+            return batch
 
         if any(record.author in held.known or is_genesis(record, held.circle) for record in pool):
             batch = await self._store.write(work, durable=False)  # what a crash loses, sync brings again
         else:  # strangers only: a flood of them costs no transaction
             batch = Batch(held.circle, held.known, waiting={record.id: record for record in pool})
         held.changed(batch.added.values(), batch.dropped.values(), batch.known)
+        held.written |= batch.counted
         self._quarantine.remove(batch.examined)
         for record in batch.waiting.values():
             self._quarantine.put(held.circle, record)

@@ -7,7 +7,8 @@ touches the transaction and its own counts, never the memory of the node: a tran
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from p2pnode.core.admission import Caps, adopted_among, beyond_caps, introduces, is_early, is_genesis
@@ -19,7 +20,7 @@ from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.registers import is_register, merge
 from p2pnode.core.verdict import CircleView
 from p2pnode.ports import Tx
-from p2pnode.services.circle_set import introduced, read_known
+from p2pnode.services.circle_set import Written, introduced, read_known
 
 OnManifest = Callable[[Tx, Record], None]
 """Called inside the transaction for every new manifest of a circle: the catalogue follows the records."""
@@ -35,6 +36,8 @@ class Batch:
     dropped: dict[RecordId, Record] = field(default_factory=dict)
     stale: int = 0
     waiting: dict[RecordId, Record] = field(default_factory=dict)
+    counted: dict[PublicKey, Written] = field(default_factory=dict)
+    """How much authors have written, of those who were counted for the caps."""
     examined: set[RecordId] = field(default_factory=set)
     """Records that the rules were applied to, whatever came of it: they need not wait any more."""
 
@@ -43,9 +46,19 @@ class Admitting:
     """One batch in one transaction."""
 
     def __init__(
-        self, tx: Tx, circle: CircleId, known: frozenset[PublicKey], now: float, *, caps: Caps, own: bool
+        self,
+        tx: Tx,
+        circle: CircleId,
+        known: frozenset[PublicKey],
+        now: float,
+        *,
+        caps: Caps,
+        own: bool,
+        written: Mapping[PublicKey, Written] | None = None,
     ) -> None:
+        """`written`: what is known of how much authors wrote before; whoever is not in it is counted."""
         self._tx, self._now, self._caps, self._own = tx, now, caps, own
+        self._written = written or {}
         self.batch = Batch(circle, known)
 
     def admit(self, records: Iterable[Record], quarantine: Quarantine, on_manifest: OnManifest) -> Batch:
@@ -74,18 +87,18 @@ class Admitting:
 
     def _keep(self, record: Record) -> None:
         tx, batch = self._tx, self.batch
-        if tx.record(record.id) is not None:
-            tx.put_record(record, own=self._own)  # the smaller of two valid signatures stays
-            return
         if is_register(record):
-            held = tx.records(batch.circle, kinds=(record.kind,), author=record.author, target=record.target)
+            held = tx.records(
+                batch.circle, kinds=(record.kind,), author=record.author, target=record.target, stubs=True
+            )
             change = merge(held, record)
             if record not in change.keep:
                 batch.stale += 1
                 return
             for old in change.drop:
                 self._drop(old)
-        tx.put_record(record, own=self._own)
+        if not tx.put_record(record, own=self._own):  # held: the smaller of two valid signatures stays
+            return
         batch.added[record.id] = record
         batch.dropped.pop(record.id, None)
 
@@ -97,15 +110,26 @@ class Admitting:
     def _apply_caps(self) -> None:
         """Authors who wrote too much lose the same records everywhere; whom only those introduced is unknown again."""
         introductions_lost = False
-        for author in {record.author for record in self.batch.added.values()}:
-            for record in self._beyond_caps(author):
+        for author, come in Counter(record.author for record in self.batch.added.values()).items():
+            for record in self._beyond_caps(author) if self._may_be_beyond(author, come) else ():
                 self._drop(record)
                 introductions_lost |= bool(introduces(record))
+                if author in self.batch.counted:
+                    self.batch.counted[author] = self.batch.counted[author].plus(record, -1)
         if introductions_lost:
             self._forget_unknown()
+            self.batch.counted.clear()
+
+    def _may_be_beyond(self, author: PublicKey, come: int) -> bool:
+        """Whether it is worth reading everything of an author: only of those who wrote about as much as is kept."""
+        before = self._written.get(author)
+        if before is None:
+            before = self.batch.counted[author] = Written(*self._tx.count_records(self.batch.circle, author))
+            come = 0
+        return before.registers + come > self._caps.registers or before.permanents + come > self._caps.permanents
 
     def _beyond_caps(self, author: PublicKey) -> list[Record]:
-        held = self._tx.records(self.batch.circle, author=author)
+        held = self._tx.records(self.batch.circle, author=author, stubs=True)
         dropped = beyond_caps(held, self.batch.circle, caps=self._caps)
         if not any(not is_register(record) for record in dropped):
             return dropped
@@ -124,10 +148,11 @@ class Admitting:
         circle = self.batch.circle
         while True:
             known = read_known(self._tx, circle)
-            strangers = [record for record in self._tx.records(circle) if record.author not in known]
+            strangers = [record for record in self._tx.records(circle, stubs=True) if record.author not in known]
             for record in strangers:
                 self._drop(record)
-                self.batch.waiting[record.id] = record
+                if not record.is_stub:
+                    self.batch.waiting[record.id] = record
             if not any(record.kind in (CHARTER, VOUCH) for record in strangers):
                 break
         self.batch.known = known

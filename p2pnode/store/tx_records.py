@@ -5,32 +5,36 @@ The store holds a set: which of two records of one register is kept is `core.reg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from p2pnode.core.ids import CircleId, PublicKey, RecordId
-from p2pnode.core.record import CONTROL_KINDS, Record
+from p2pnode.core.record import CONTROL_KINDS, REGISTER_KINDS, Record
 from p2pnode.core.records import COUNTER_BITS, SECONDS_A_DAY, seq_of, smaller_signature
-from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of
+from p2pnode.store.rows import FIND_LIMIT, Rows, marks, record_of, stub_of
 
 FLOOR_MARGIN, RESCUE_MARGIN = 1024, 8192
 """Numbers skipped beyond that, by a new database and by a rescued one: many records may have been signed at once, just before."""
 
 _INSERT = """INSERT INTO records (record, circle, kind, control, author, target, seq, created, own, body, sig)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (record) DO NOTHING"""
+_SELECT = "SELECT record, sig, body, circle, kind, author, target, seq, created FROM records"
+_STUB = "body = x''"
+_WHOLE = "body != x''"
 
 
 class RecordRows(Rows):
     """The record part of a transaction (ports.Tx)."""
 
     def record(self, id: RecordId) -> Record | None:
-        row = self._db.execute("SELECT record, sig, body FROM records WHERE record = ?", (id,)).fetchone()
+        row = self._db.execute(f"SELECT record, sig, body FROM records WHERE record = ? AND {_WHOLE}", (id,)).fetchone()
         return record_of(*row) if row else None
 
     def put_record(self, record: Record, *, own: bool = False) -> bool:
-        held = self._db.execute("SELECT sig, own FROM records WHERE record = ?", (record.id,)).fetchone()
-        if held is None:
-            self._db.execute(_INSERT, _columns(record, own))
+        if self._db.execute(_INSERT, _columns(record, own)).rowcount:
             return True
+        held = self._db.execute("SELECT sig, own FROM records WHERE record = ?", (record.id,)).fetchone()
+        if not held[0]:  # a stub: the body was dropped on purpose
+            return False
         sig, was_own = smaller_signature(held[0], record.sig), int(own or held[1])
         if (sig, was_own) != held:
             self._db.execute("UPDATE records SET sig = ?, own = ? WHERE record = ?", (sig, was_own, record.id))
@@ -46,6 +50,7 @@ class RecordRows(Rows):
         kinds: Sequence[str] = (),
         author: PublicKey | None = None,
         target: bytes | None = None,
+        stubs: bool = False,
     ) -> list[Record]:
         where, values = ["circle = ?"], [circle, *kinds]
         if kinds:
@@ -54,21 +59,46 @@ class RecordRows(Rows):
             if value is not None:
                 where.append(f"{column} = ?")
                 values.append(value)
-        rows = self._db.execute(
-            f"SELECT record, sig, body FROM records WHERE {' AND '.join(where)} ORDER BY created, record", values
-        )
-        return [record_of(*row) for row in rows]
+        if not stubs:
+            where.append(_WHOLE)
+        rows = self._db.execute(f"{_SELECT} WHERE {' AND '.join(where)} ORDER BY created, record", values)
+        return [record_of(id, sig, body) if body else stub_of(id, *about) for id, sig, body, *about in rows]
 
-    def record_keys(self, circle: CircleId, *, control: bool) -> list[tuple[int, RecordId]]:
+    def record_keys(self, circle: CircleId, *, control: bool) -> Iterator[tuple[int, RecordId]]:
         return self._db.execute(
             "SELECT created, record FROM records WHERE circle = ? AND control = ? ORDER BY created, record",
             (circle, int(control)),
-        ).fetchall()
+        )
+
+    def count_records(self, circle: CircleId, author: PublicKey) -> tuple[int, int]:
+        registers, total = self._db.execute(
+            f"""SELECT total(kind IN ({marks(list(REGISTER_KINDS))})), count(*) FROM records
+            WHERE author = ? AND circle = ?""",
+            (*sorted(REGISTER_KINDS), author, circle),
+        ).fetchone()
+        return int(registers), total - int(registers)
+
+    def strip_records(self, ids: Iterable[RecordId]) -> None:
+        self._db.executemany(
+            "UPDATE records SET body = x'', sig = x'' WHERE record = ? AND own = 0", [(id,) for id in ids]
+        )
+
+    def count_stubs(self, circle: CircleId, *, kinds: Sequence[str] = (), target: bytes | None = None) -> int:
+        where, values = ["circle = ?", _STUB], [circle, *kinds]
+        if kinds:
+            where.append(f"kind IN ({marks(kinds)})")
+        if target is not None:
+            where.append("target = ?")
+            values.append(target)
+        found = self._db.execute(f"SELECT count(*) FROM records WHERE {' AND '.join(where)}", values).fetchone()[0]
+        assert isinstance(found, int)
+        return found
 
     def find_records(self, low: bytes, high: bytes, *, kinds: Sequence[str] = ()) -> list[Record]:
         of_kind = f"AND kind IN ({marks(kinds)})" if kinds else ""
         rows = self._db.execute(
-            f"SELECT record, sig, body FROM records WHERE record BETWEEN ? AND ? {of_kind} ORDER BY record LIMIT ?",
+            f"""SELECT record, sig, body FROM records WHERE record BETWEEN ? AND ? AND {_WHOLE} {of_kind}
+            ORDER BY record LIMIT ?""",
             (low, high, *kinds, FIND_LIMIT),
         )
         return [record_of(*row) for row in rows]

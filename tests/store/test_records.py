@@ -52,9 +52,13 @@ async def test_the_sync_index_keeps_control_records_apart(store: NodeStore) -> N
     control = [record(kind, circle=C, created=9 - n) for n, kind in enumerate(("charter", "vouch", "seal"))]
     others = [record(kind, circle=C, created=n) for n, kind in enumerate(("ballot", "proposal", "something-new"))]
     await store.write(lambda tx: [tx.put_record(r) for r in control + others])
-    assert await store.read(lambda tx: tx.record_keys(C, control=True)) == sorted((r.created, r.id) for r in control)
-    assert await store.read(lambda tx: tx.record_keys(C, control=False)) == sorted((r.created, r.id) for r in others)
-    assert await store.read(lambda tx: tx.record_keys(D, control=False)) == []
+    assert await store.read(lambda tx: list(tx.record_keys(C, control=True))) == sorted(
+        (r.created, r.id) for r in control
+    )
+    assert await store.read(lambda tx: list(tx.record_keys(C, control=False))) == sorted(
+        (r.created, r.id) for r in others
+    )
+    assert await store.read(lambda tx: list(tx.record_keys(D, control=False))) == []
 
 
 @pytest.mark.trio

@@ -166,7 +166,7 @@ class StoreMachine(RuleBasedStateMachine):
             held = self.read(lambda tx, home=home: tx.records(home))  # type: ignore[misc]
             assert [(r.id, r.sig) for r in held] == [(r.id, r.sig) for r in expected]
             for control in (True, False):
-                index = self.read(lambda tx, h=home, c=control: tx.record_keys(h, control=c))  # type: ignore[misc]
+                index = self.read(lambda tx, h=home, c=control: list(tx.record_keys(h, control=c)))  # type: ignore[misc]
                 assert index == [(r.created, r.id) for r in expected if (r.kind in CONTROL_KINDS) is control]
 
     @invariant()

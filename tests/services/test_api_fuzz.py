@@ -29,7 +29,8 @@ pytestmark = pytest.mark.trio
 SEED = int(os.environ.get("P2PNODE_FUZZ_SEED", "11"))
 CALLS = 60
 """Of each method."""
-CALL_S = 5.0
+CALL_S = 1.0
+"""After which a call that waits for providers, as it should, is left."""
 NOON = 1_780_000_000.0
 NAMES = {
     "path", "title", "kind", "summary", "licence", "language", "creators", "tags", "identifiers", "sources", "circle", "private",

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.trio
 SEED = int(os.environ.get("P2PNODE_FUZZ_SEED", "11"))
 CALLS = 60
 """Of each method."""
-CALL_S = 1.0
+CALL_S = 0.4
 """After which a call that waits for providers, as it should, is left."""
 NOON = 1_780_000_000.0
 NAMES = {

@@ -10,6 +10,9 @@ install_test_needs() {
     need git git
     need tmux tmux
     need ip iproute2
+    # Routers of every kind for the laboratory (tests/nat).
+    need nft nftables
+    need miniupnpd miniupnpd
     need node nodejs
     need npm npm
     # Real documents for the first journey: free documentation that Debian packages.

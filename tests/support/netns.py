@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -65,11 +67,25 @@ class Namespaces:
         self._stack = ExitStack()
 
     def __enter__(self) -> Namespaces:
-        for name in self.names:
-            _ip("netns", "add", name)
-            self._stack.callback(_ip, "netns", "del", name)
-            _ip("-n", name, "link", "set", "lo", "up")
+        try:
+            for name in self.names:
+                self._make(name)
+        except BaseException:
+            self._stack.close()
+            raise
         return self
+
+    def add(self) -> int:
+        """One more, while they are there; its number."""
+        name = f"p2pn-{os.getpid()}-{next(_numbers)}"
+        self._make(name)
+        self.names.append(name)
+        return len(self.names) - 1
+
+    def _make(self, name: str) -> None:
+        run_ip("netns", "add", name)
+        self._stack.callback(_remove, name)
+        run_ip("-n", name, "link", "set", "lo", "up")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -88,7 +104,7 @@ class Namespaces:
     def cable(self, left: int, left_address: str, right: int, right_address: str) -> None:
         """Join two by a cable, with an address ("10.1.0.1/24") at each end."""
         ends = [f"v{next(_numbers)}-{os.getpid()}"[:15] for _ in range(2)]
-        _ip(
+        run_ip(
             "link",
             "add",
             ends[0],
@@ -102,8 +118,8 @@ class Namespaces:
             self.names[right],
         )
         for number, end, address in ((left, ends[0], left_address), (right, ends[1], right_address)):
-            _ip("-n", self.names[number], "address", "add", address, "dev", end)
-            _ip("-n", self.names[number], "link", "set", end, "up")
+            run_ip("-n", self.names[number], "address", "add", address, "dev", end)
+            run_ip("-n", self.names[number], "link", "set", end, "up")
 
     def slow_link(self, left: int, left_address: str, right: int, right_address: str, link: Link) -> None:
         """Join two by a slow link, with an address ("10.1.0.1") at each end. Its process ends with this object."""
@@ -132,7 +148,29 @@ def _end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-def _ip(*arguments: str) -> None:
+def sweep() -> None:
+    """Remove what tests left that were killed: namespaces that name a process which is no more, and what still runs in them."""
+    said = subprocess.run(
+        ["ip", "netns", "list"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    ).stdout
+    for name in re.findall(r"^(p2pn-\d+-\d+)", said, re.MULTILINE):
+        if not Path("/proc", name.split("-")[1]).exists():
+            _remove(name)
+
+
+def _remove(name: str) -> None:
+    """A namespace, and first whatever still runs in it: only tests put anything there."""
+    listed = subprocess.run(
+        ["ip", "netns", "pids", name], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    for pid in listed.stdout.split():
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    run_ip("netns", "del", name)
+
+
+def run_ip(*arguments: str) -> None:
+    """One call of `ip`. AssertionError with its words if it fails."""
     done = subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode:
         raise AssertionError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")

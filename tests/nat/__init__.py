@@ -1,0 +1,1 @@
+"""The NAT laboratory: real daemons behind real routers of the kernel, on one machine."""

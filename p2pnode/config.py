@@ -96,6 +96,8 @@ class Settings:
     """Bytes in an hour, both ways together; 0 = no budget."""
     budget_month_bytes: int = 0
     """Bytes in a month, both ways together; 0 = no budget."""
+    remote: bool = False
+    """Let paired devices that were certified for it drive this node; off, nothing answers them."""
     gateway: bool = False
     """Open the gateway at the start: works in a browser on this machine, behind a token."""
     gateway_port: int = 0

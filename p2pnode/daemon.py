@@ -25,7 +25,7 @@ from p2pnode.config import Home, Settings, find_home, load_settings
 from p2pnode.control.events import EventBus
 from p2pnode.control.listening import listen
 from p2pnode.control.lock import DaemonLock
-from p2pnode.control.server import TaskStatus, serve
+from p2pnode.control.server import RemoteSessions, TaskStatus, serve
 from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
 from p2pnode.gateway.door import Door
@@ -33,7 +33,7 @@ from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.network import open_network
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Emit
-from p2pnode.services.api import methods
+from p2pnode.services.api import methods, remote_methods
 from p2pnode.services.background import contained
 from p2pnode.services.kept_ports import keep_ports, kept_ports
 from p2pnode.services.me import Me
@@ -143,7 +143,9 @@ async def _run(home: Home, settings: Settings) -> None:
         async with open_node(home, settings, bus.emit, stop) as node:
             listening = listen(home)
             try:
-                await nursery.start(partial(serve, listening, methods(node), bus))
+                await nursery.start(partial(serve, listening, methods(node), bus, node.devices.control.reach))
+                if settings.remote:
+                    node.devices.control.start(RemoteSessions(remote_methods(node), bus))
                 _say_ready(node)
                 await stop.wait()
                 log.info("stopping")

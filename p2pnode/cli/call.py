@@ -31,6 +31,8 @@ class Call:
 
     home_argument: str | None = None
     json: bool = False
+    device: str | None = None
+    """The paired machine that `--node` names; None: this one."""
 
     @property
     def home(self) -> Home:
@@ -42,7 +44,7 @@ class Call:
         from p2pnode.control.blocking import BlockingClient
 
         try:
-            return BlockingClient(self.home)
+            return BlockingClient(self.home, self.device)
         except NoDaemonError as error:
             raise self._explain(error) from None
 

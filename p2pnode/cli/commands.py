@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from p2pnode.cli.call import Call
+from p2pnode.cli.remote import refuse_remote
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
@@ -24,8 +25,13 @@ def _set_json(context: click.Context, _parameter: click.Parameter, value: bool) 
         context.ensure_object(Call).json = True
 
 
+def _set_device(context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Call).device = value
+
+
 def common_options() -> list[click.Parameter]:
-    """The two options that every command takes."""
+    """The options that every command takes."""
     return [
         click.Option(
             ["--home"],
@@ -40,6 +46,13 @@ def common_options() -> list[click.Parameter]:
             callback=_set_json,
             expose_value=False,
             help="Answer with JSON; lists: one object a line.",
+        ),
+        click.Option(
+            ["--node"],
+            metavar="NAME",
+            callback=_set_device,
+            expose_value=False,
+            help="Do it on a paired machine of yours (see: p2pnode device).",
         ),
     ]
 
@@ -56,6 +69,13 @@ class Command(click.Command):
         kwargs["context_settings"] = HELP_NAMES | kwargs.get("context_settings", {})
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *common_options()]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; a command that cannot be done elsewhere says so."""
+        call = ctx.find_object(Call)
+        if call is not None and call.device is not None:
+            refuse_remote(ctx.command_path, call.device)
+        return super().invoke(ctx)
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """The whole first sentence, whatever click's limit is: a list that says `needs no...` helps nobody."""
@@ -77,6 +97,13 @@ class Group(click.Group):
     def get_short_help_str(self, limit: int = 0) -> str:
         """As Command's."""
         return first_sentence(self.help)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As Command's, for a group that is a command itself."""
+        call = ctx.find_object(Call)
+        if call is not None and call.device is not None:
+            refuse_remote(ctx.command_path, call.device)
+        return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -18,6 +18,7 @@ from p2pnode.cli.bundle import bundle
 from p2pnode.cli.car import car
 from p2pnode.cli.circles import circle, explain, proposals, review, unvouch, vote, vouch
 from p2pnode.cli.commands import Group
+from p2pnode.cli.devices import device
 from p2pnode.cli.doctor import doctor
 from p2pnode.cli.gateway import gateway
 from p2pnode.cli.help import show_help
@@ -46,7 +47,7 @@ COMMANDS: tuple[click.Command, ...] = (
     *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, bundle, gateway),
     *(unpublish, pin, unpin, remove, storage, verify, rescue),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history, notices, mark, marks),
-    *(identity, show_help),
+    *(identity, device, show_help),
 )
 
 

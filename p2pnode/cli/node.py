@@ -62,7 +62,7 @@ def open_tui(call: Call) -> NoReturn:
     """Replace this process by the terminal UI. UsageError where there is no terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the terminal UI needs a terminal", hint="for commands see: p2pnode --help")
-    become(call, "p2pnode.tui", [])
+    become(call, "p2pnode.tui", [] if call.device is None else ["--node", call.device])
 
 
 def become(call: Call, module: str, arguments: list[str], variables: Mapping[str, str] | None = None) -> NoReturn:
@@ -116,11 +116,20 @@ def status(call: Call) -> None:
             ("circles", answer.get("circles")),
             ("stored", size(answer.get("stored_bytes")) + (f" of {size(quota)}" if quota else "")),
             ("works wait", answer.get("traffic", {}).get("waiting")),
+            ("remote control", _remote(answer.get("remote", {}))),
             ("running for", duration(answer.get("uptime_s"))),
             ("home", answer.get("home")),
             ("version", answer.get("version")),
         ]
     )
+
+
+def _remote(remote: dict[str, Any]) -> str | None:
+    """Whether paired machines may drive this node, and how many do; None while it is switched off."""
+    if not remote.get("on"):
+        return None
+    sessions = remote.get("sessions")
+    return f"on, {plural(sessions, 'session')} of paired machines open" if sessions else "on, for paired machines"
 
 
 def offers(count: object) -> str | None:
@@ -139,7 +148,7 @@ def stop(call: Call) -> None:
         pid = client.hello.pid
         client.call("node.stop", timeout_s=STOP_TIMEOUT_S)
         client.wait_until_closed(deadline - time.monotonic())
-    while running_pid(call.home) is not None:
+    while call.device is None and running_pid(call.home) is not None:
         if time.monotonic() > deadline:
             raise TimedOutError(
                 f"the daemon (process {pid}) has not stopped within {STOP_TIMEOUT_S:g} s", hint="look at its log"

@@ -12,6 +12,7 @@ from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Command
 from p2pnode.cli.hits import print_hit_line, print_hits, print_work
 from p2pnode.cli.output import note, print_json, print_json_lines
+from p2pnode.core.device_path import remote_path
 from p2pnode.errors import UsageError
 from p2pnode.limits import SEARCH_TIMEOUT_S
 
@@ -23,6 +24,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def absolute(path: str, *, must_exist: bool = False) -> str:
     """The absolute path, symbolic links kept; the daemon runs in another folder than the person does."""
+    call = click.get_current_context().find_object(Call)
+    if call is not None and call.device is not None:
+        return remote_path(path, call.device)
     if not path:  # what an unset variable in a script leaves; to a path it would mean the folder one stands in
         raise UsageError("the path is empty", hint="give the path of a file or a folder; `.` is this folder")
     whole = os.path.abspath(os.path.expanduser(path))

@@ -38,7 +38,10 @@ class _Call:
 class ControlClient:
     """One connection to one daemon. Make it with `ControlClient.connect`, end it with `close`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, home: Home) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, home: Home, device: str | None = None
+    ) -> None:
+        self._device = device
         self._reader = reader
         self._writer = writer
         self._home = home
@@ -55,16 +58,22 @@ class ControlClient:
         """Progress events that the daemon dropped because we were slow."""
 
     @classmethod
-    async def connect(cls, home: Home) -> ControlClient:
-        """Connect and greet. NoDaemonError when none runs, RefusedError when it is somebody else's."""
+    async def connect(cls, home: Home, device: str | None = None) -> ControlClient:
+        """Connect and greet. NoDaemonError when none runs, RefusedError when it is somebody else's.
+
+        With `device` the daemon of that paired machine is spoken to, through this home's.
+        """
         connection, endpoint = await asyncio.to_thread(connect, home)
         connection.setblocking(False)
         reader, writer = await asyncio.open_connection(sock=connection)
-        client = cls(reader, writer, home)
+        client = cls(reader, writer, home, device)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 writer.write(session.greeting(endpoint))
                 client.hello = session.check_hello(await client._receive())
+            if device is not None:
+                async with asyncio.timeout(session.TUNNEL_TIMEOUT_S):
+                    await client._go_through(device)
         except TimeoutError:
             writer.close()
             raise TimedOutError("the daemon accepted, but it does not speak") from None
@@ -73,6 +82,12 @@ class ControlClient:
             raise
         client._task = asyncio.create_task(client._read())
         return client
+
+    async def _go_through(self, device: str) -> None:
+        self._writer.write(session.encode_tunnel(device))
+        while not session.check_tunnel(await self._receive()):
+            pass
+        self.hello = session.check_hello(await self._receive())
 
     async def call(
         self,
@@ -192,6 +207,8 @@ class ControlClient:
             except OSError:
                 data = b""
             if not data:
+                if self._device is not None:
+                    raise session.lost(self._device)
                 raise NoDaemonError(f"the daemon at {self._home.path} has gone")
             self._lines.receive(data)
         return codec.decode_from_server(line)

@@ -29,11 +29,15 @@ class _DeadlineError(TimedOutError):
 
 
 class BlockingClient:
-    """A connection to the daemon of one home; a context manager."""
+    """A connection to the daemon of one home, or through it to another machine's; a context manager."""
 
-    def __init__(self, home: Home) -> None:
-        """Connect and greet. NoDaemonError when none runs, RefusedError when it is somebody else's."""
+    def __init__(self, home: Home, device: str | None = None) -> None:
+        """Connect and greet. NoDaemonError when none runs, RefusedError when it is somebody else's.
+
+        With `device` the daemon of that paired machine is spoken to; NotFoundError, RefusedError and NetworkError say why it is not.
+        """
         self._home = home
+        self._device: str | None = None
         self._lines = LineBuffer()
         self._serial = 0
         self._socket, endpoint = connect(home)
@@ -41,9 +45,19 @@ class BlockingClient:
             if greeting := session.greeting(endpoint):
                 self._send(greeting)
             self.hello = session.check_hello(self._receive(time.monotonic() + CONNECT_TIMEOUT_S))
+            if device is not None:
+                self._go_through(device)
         except BaseException:
             self.close()
             raise
+
+    def _go_through(self, device: str) -> None:
+        deadline = time.monotonic() + session.TUNNEL_TIMEOUT_S
+        self._send(session.encode_tunnel(device))
+        while not session.check_tunnel(self._receive(deadline)):
+            pass
+        self._device = device
+        self.hello = session.check_hello(self._receive(deadline))
 
     def __enter__(self) -> BlockingClient:
         return self
@@ -148,4 +162,6 @@ class BlockingClient:
         return data
 
     def _gone(self) -> NoReturn:
+        if self._device is not None:
+            raise session.lost(self._device)
         raise NoDaemonError(f"the daemon at {self._home.path} went away before it answered")

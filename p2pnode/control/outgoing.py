@@ -7,6 +7,7 @@ moment, what was ready: the answer to `stop` must reach the one who asked.
 from __future__ import annotations
 
 import logging
+from typing import Protocol
 
 import trio
 
@@ -23,10 +24,17 @@ ROOM_BYTES = 2 * codec.MAX_LINE_BYTES
 logger = logging.getLogger(__name__)
 
 
+class Wire(Protocol):
+    """A connection as a session reads and writes it: a trio socket is one."""
+
+    async def recv(self, max_bytes: int, /) -> bytes: ...
+    async def send(self, data: bytes | memoryview, /) -> int: ...
+
+
 class Outgoing:
     """Lines for one socket, in order."""
 
-    def __init__(self, socket: trio.socket.SocketType) -> None:
+    def __init__(self, socket: Wire) -> None:
         self._socket = socket
         self._backlog: Backlog[bytes] = Backlog()
         self._unsent = memoryview(b"")

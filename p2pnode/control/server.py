@@ -23,7 +23,9 @@ from p2pnode.control.codec import Answer, Cancel, Event, Failure, Hello, Items, 
 from p2pnode.control.endpoint import is_own
 from p2pnode.control.events import EventBus, Listener
 from p2pnode.control.listening import Listening
-from p2pnode.control.outgoing import Outgoing
+from p2pnode.control.outgoing import Outgoing, Wire
+from p2pnode.control.remote import ByteStream, Reach, StreamWire, splice
+from p2pnode.control.session import TUNNEL
 from p2pnode.errors import DecodeError, P2pnodeError, RefusedError, UsageError
 
 Emit = Callable[[str, dict[str, Any]], None]
@@ -59,17 +61,21 @@ async def serve(
     listening: Listening,
     methods: Mapping[str, Method],
     bus: EventBus,
+    reach: Reach | None = None,
     *,
     task_status: TaskStatus = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Answer clients until cancelled; answers that are ready by then are still delivered. The
+    """Answer clients until cancelled; answers that are ready by then are still delivered. With `reach` they may drive other machines. The
     caller closes `listening` when no new clients shall come; the socket itself is closed here."""
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening.listener))
     clients: set[_Session] = set()
 
     async def talk(stream: trio.SocketStream) -> None:
-        session = _Session(stream.socket, methods, bus, listening.token)
+        session = _Session(stream.socket, methods, bus, listening.token, reach)
         with stream.socket:
+            if not is_own(stream.socket):  # type: ignore[arg-type]  # trio's socket has the same getsockopt
+                logger.warning("a control client of another user was turned away")
+                return
             if len(clients) >= MAX_CLIENTS:
                 logger.warning("a control client was turned away: %d are connected", len(clients))
                 refusal = RefusedError(
@@ -92,24 +98,42 @@ async def serve(
         await trio.serve_listeners(talk, [listener])
 
 
+class RemoteSessions:
+    """The same for one's other devices: each of them on a stream that the services let in."""
+
+    def __init__(self, methods: Mapping[str, Method], bus: EventBus) -> None:
+        self._methods, self._bus = methods, bus
+
+    async def serve(self, stream: ByteStream, device: str) -> None:
+        """Until the device ends it, breaks the rules, or is cut."""
+        try:
+            await _Session(StreamWire(stream), self._methods, self._bus, None).run()
+        except Exception:
+            logger.exception("a control session of %s failed", device)
+
+
 class _Session:
     """One client. Its requests are children of its nursery and end with it."""
 
     def __init__(
-        self, socket: trio.socket.SocketType, methods: Mapping[str, Method], bus: EventBus, token: str | None
+        self,
+        socket: Wire,
+        methods: Mapping[str, Method],
+        bus: EventBus,
+        token: str | None,
+        reach: Reach | None = None,
     ) -> None:
         self._socket = socket
         self._methods = methods
         self._bus = bus
         self._token = token
+        self._reach = reach
+        self._tunnel: Request | None = None
         self._running: dict[int, trio.CancelScope] = {}
         self._outgoing = Outgoing(socket)
 
     async def run(self) -> None:
         """Until the client closes its side, breaks the rules of the greeting, or is cut."""
-        if not is_own(self._socket):  # type: ignore[arg-type]  # trio's socket has the same getsockopt
-            logger.warning("a control client of another user was turned away")
-            return
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write, nursery)
             lines = LineBuffer()
@@ -164,6 +188,8 @@ class _Session:
                     break
                 if line.strip():
                     self._take(line, nursery)
+                if self._tunnel is not None and await self._go_through(self._tunnel):
+                    return
             await self._outgoing.has_room()  # a client that only sends waits for its own answers
 
     def _take(self, line: bytes, nursery: trio.Nursery) -> None:
@@ -175,8 +201,25 @@ class _Session:
         if isinstance(message, Cancel):
             if (scope := self._running.get(message.id)) is not None:
                 scope.cancel()
+        elif isinstance(message, Request) and message.method == TUNNEL:
+            self._tunnel = message
         elif isinstance(message, Request):
             self._start(message, nursery)
+
+    async def _go_through(self, request: Request) -> bool:
+        """Be a tunnel to another machine until either side ends; False if it cannot be reached."""
+        self._tunnel = None
+        name = request.params.get("device")
+        try:
+            if self._reach is None or self._running or not isinstance(name, str) or len(request.params) != 1:
+                raise UsageError(f"{TUNNEL} takes a device, and nothing else may run on the connection")
+            stream = await self._reach(name)
+        except P2pnodeError as error:
+            self._outgoing.push(_failure(request.id, error))
+            return False
+        self._outgoing.push(Answer(request.id, {"device": name}))
+        await splice(self._receive, self._outgoing, stream)
+        return True
 
     def _start(self, request: Request, nursery: trio.Nursery) -> None:
         if request.id in self._running:

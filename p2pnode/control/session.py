@@ -40,6 +40,34 @@ def encode_request(id: int, method: str, params: dict[str, Any]) -> bytes:
     return line
 
 
+TUNNEL = "device.tunnel"
+"""The method that turns a connection into a tunnel to another machine; like `events.subscribe` it is the server's own."""
+TUNNEL_TIMEOUT_S = 30.0
+"""For finding the other machine, dialling it and its greeting."""
+TUNNEL_ID = 1
+"""The request's number: it is the first of a connection."""
+
+
+def encode_tunnel(device: str) -> bytes:
+    """Ask one's own daemon for a tunnel to a device; nothing else may be sent before its answer."""
+    return encode_request(TUNNEL_ID, TUNNEL, {"device": device})
+
+
+def check_tunnel(message: FromServer) -> bool:
+    """Whether the tunnel is open; False for a message about something else. Raises what the daemon answered otherwise."""
+    if isinstance(message, Failure) and message.id in (TUNNEL_ID, None):
+        raise message.to_error()
+    return isinstance(message, Answer) and message.id == TUNNEL_ID
+
+
+def lost(device: str) -> NetworkError:
+    """What to raise when the way to another machine ends."""
+    return NetworkError(
+        f"the connection to {device} ended",
+        hint="it went away, or it lets this machine drive it no more: p2pnode device list",
+    )
+
+
 class Pending:
     """One request that waits for its answer: joins the parts of a long one."""
 

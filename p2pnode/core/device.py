@@ -68,8 +68,10 @@ def decode_certificate(data: bytes) -> Certificate:
         raise DecodeError(f"a certificate of {len(data)} bytes is over the limit of {MAX_CERTIFICATE_BYTES}")
     signature, body = data[:SIGNATURE_BYTES], data[SIGNATURE_BYTES:]
     fields = encoding.decode_map(body)
-    if integer(fields, "v") != VERSION:
-        raise DecodeError(f"a certificate of version {fields['v']} is not known here")
+    if (version := integer(fields, "v")) != VERSION:
+        raise DecodeError(f"a certificate of version {version} is not known here")
+    if "roles" not in fields:
+        raise DecodeError("the field roles is missing")  # without this, leaving it out would revoke
     identity = PublicKey(digest(fields, "identity"))
     roles = texts(fields, "roles", most=MAX_ROLES, most_characters=ROLE_CHARACTERS)
     if list(roles) != sorted(set(roles)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import UsageError
 
-DOMAIN = b"p2pnode/pair/1/plate"
+DOMAIN = b"p2pnode/pair/plate/1"
 PLATE_CHARACTERS = 4
 """20 bits: enough to tell one node from the others in sight."""
 SECRET_DIGITS = 6
@@ -60,6 +60,7 @@ def parse_code(text: str) -> Code:
     match = _SHAPE.fullmatch(text.strip().lower())
     if match is None:
         raise UsageError(
-            "this is no pairing code", hint="it looks like k7qm-482-913; the other machine shows it: p2pnode device pair"
+            "this is no pairing code",
+            hint="it looks like k7qm-482-913; the other machine shows it: p2pnode device pair",
         )
     return Code(match[1], match[2] + match[3])

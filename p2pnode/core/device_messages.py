@@ -33,7 +33,7 @@ REFUSAL_CHARACTERS = 200
 CHECK_DIGITS = 4
 """Of the number that both sides show in the end: for eyes, nothing depends on it."""
 CERTIFICATES = 2
-_INFO = b"p2pnode/pair/1/"
+_INFO = b"p2pnode/pair/key/1"
 
 Fields = Mapping[str, Value]
 
@@ -103,8 +103,8 @@ def _frame(**fields: Value) -> bytes:
 
 def _fields(data: bytes) -> Fields:
     fields = encoding.decode_map(data, limit=MAX_FRAME_BYTES)
-    if integer(fields, "v") != VERSION:
-        raise DecodeError(f"pairing of version {fields['v']} is not known here")
+    if (version := integer(fields, "v")) != VERSION:
+        raise DecodeError(f"pairing of version {version} is not known here")
     if "refused" in fields:
         raise RefusedError(text(fields, "refused", most=REFUSAL_CHARACTERS))
     return fields

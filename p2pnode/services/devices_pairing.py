@@ -33,7 +33,15 @@ from p2pnode.core.device_messages import (
     read_element,
 )
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import AmbiguousError, NetworkError, NotFoundError, P2pnodeError, PeerError, RefusedError, TimedOutError
+from p2pnode.errors import (
+    AmbiguousError,
+    NetworkError,
+    NotFoundError,
+    P2pnodeError,
+    PeerError,
+    RefusedError,
+    TimedOutError,
+)
 from p2pnode.ports import Network, Stream
 from p2pnode.services.devices_pake import Exchange, Side
 from p2pnode.services.framing import receive_frame, send_frame

@@ -78,7 +78,9 @@ class Roster:
     def find(self, text: str) -> Certificate:
         """By name, or the beginning of a peer ID of at least six characters. NotFoundError, AmbiguousError."""
         named = [one for one in self._held.values() if one.name == text and not one.revoked]
-        found = named or [one for one in self._held.values() if len(text) >= 6 and text in (one.peer, one.peer[:len(text)])]
+        found = named or [
+            one for one in self._held.values() if len(text) >= 6 and text in (one.peer, one.peer[: len(text)])
+        ]
         found = found or [one for one in self._held.values() if one.name == text]
         if not found:
             raise NotFoundError(f"there is no device {text!r}", hint="see: p2pnode device list")

@@ -22,6 +22,7 @@ from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
+from p2pnode.services.devices import Devices
 from p2pnode.services.doctor import Doctor
 from p2pnode.services.explain import Explain
 from p2pnode.services.following import Following
@@ -121,6 +122,7 @@ class Node:
         self.checking = Checking(store, self.transfers, clock, emit)
         self.doctor = Doctor(
             store,
+        self.devices = Devices(store, network, me, clock, emit)
             network,
             clock,
             traffic=self.traffic,
@@ -141,6 +143,7 @@ class Node:
         self.store.when_full(self.space.make_room)
         await self.traffic.start(nursery)
         await self.ipfs.start(nursery)
+        await self.devices.start()
         await self.transfers.start(nursery)
         await self.publishings.start(nursery)
         await self.watching.start(nursery)

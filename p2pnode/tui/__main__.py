@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--home", help=f"folder of the node (default: ${HOME_VARIABLE}, else the platform's)")
     parser.add_argument("--no-start", action="store_true", help="do not start a node when none runs")
+    parser.add_argument("--node", metavar="NAME", help="drive a paired machine of yours, through this one's node")
     options = parser.parse_args(arguments)
     try:
         home = find_home(options.home)
@@ -36,9 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_status
     from p2pnode.tui.app import P2pnodeApp  # after the arguments: --help must not wait for Textual
 
-    app = P2pnodeApp(home, autostart=not options.no_start)
+    app = P2pnodeApp(home, autostart=not options.no_start, device=options.node)
     app.run()
-    print(farewell(app.node.link.online, options.home))
+    print(farewell(app.node.link.online, options.home) if options.node is None else f"{options.node} keeps running.")
     return app.return_code or EXIT_OK
 
 

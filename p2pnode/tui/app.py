@@ -89,6 +89,7 @@ class P2pnodeApp(App[None]):
         pauses_s: tuple[float, ...] = PAUSES_S,
         start: Callable[[Home], Launch] = launch,
         still: bool = False,
+        device: str | None = None,
     ) -> None:
         super().__init__()
         self.clock = clock
@@ -101,6 +102,7 @@ class P2pnodeApp(App[None]):
             autostart=autostart,
             pauses_s=pauses_s,
             start=start,
+            device=device,
         )
         self.status: Answer = {}
         self.identity: Answer = {}

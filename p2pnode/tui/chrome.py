@@ -28,6 +28,8 @@ class TopBar(Static):
             style = "$text on $primary bold" if id == screen else "$foreground-muted"
             tabs.append(styled(f" {number_key} {name} ", style).stylize(click(f"go.{id}")))
         left, right = Content("").join(tabs), self._state(link, status)
+        if link.device:
+            right = Content.assemble((f"on {clean(link.device)} ", "$text-accent bold"), right)
         gap = max(1, width - 2 - left.cell_length - right.cell_length)
         self.update(Content.assemble(left, " " * gap, right))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from p2pnode.config import Home
@@ -36,6 +36,8 @@ class Link:
     state: str = "connecting"
     retry_at: float = 0.0
     error: P2pnodeError | None = None
+    device: str = ""
+    """The paired machine that is driven; empty for the home's own node."""
 
     @property
     def online(self) -> bool:
@@ -55,8 +57,11 @@ class Node:
         autostart: bool = True,
         pauses_s: tuple[float, ...] = PAUSES_S,
         start: Callable[[Home], Launch] = launch,
+        device: str | None = None,
     ) -> None:
         self.home = home
+        self.device = device
+        """The paired machine that is driven through this home's node; None: the home's own."""
         self.link = Link()
         self.pending = 0
         """Calls that wait for their answer, those without an end not counted."""
@@ -110,7 +115,7 @@ class Node:
             self.pending -= 1
 
     async def _stay_connected(self) -> None:
-        client = await ControlClient.connect(self.home)
+        client = await ControlClient.connect(self.home, self.device)
         unsubscribe: Callable[[], None] = lambda: None  # noqa: E731
         try:
             unsubscribe = await client.subscribe(self._on_event)
@@ -151,5 +156,5 @@ class Node:
         self._set(Link("connecting", 0.0, error))
 
     def _set(self, link: Link) -> None:
-        self.link = link
-        self._on_link(link)
+        self.link = replace(link, device=self.device or "")
+        self._on_link(self.link)

@@ -14,6 +14,7 @@ from p2pnode.services.api import (
     bundle,
     car,
     circles,
+    devices,
     doctor,
     gateway,
     keeping,
@@ -26,6 +27,7 @@ from p2pnode.services.api import (
     watching,
     works,
 )
+from p2pnode.services.api.rights import ON_THE_MACHINE_ONLY, check_rights
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
@@ -47,6 +49,7 @@ TABLE = (
     | bans.METHODS
     | limits.METHODS
     | doctor.METHODS
+    | devices.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 
@@ -56,8 +59,14 @@ def methods(running: Node) -> dict[str, Method]:
 
     def bind(name: str) -> Method:
         async def call(values: dict[str, Any], emit: Emit) -> dict[str, Any]:
+            check_rights(running, name, values)
             return await TABLE[name](running, Params(name, values), emit)
 
         return call
 
     return {name: bind(name) for name in TABLE}
+
+
+def remote_methods(running: Node) -> dict[str, Method]:
+    """The table for one's other devices: without what is done on the machine itself."""
+    return {name: method for name, method in methods(running).items() if name not in ON_THE_MACHINE_ONLY}

@@ -40,6 +40,7 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
         "reachability": reachability(peers, lan=node.settings.lan, relayed=_is_relayed(node.network.addresses())),
         "pid": os.getpid(),
         "traffic": describe(node),
+        "remote": {"on": node.settings.remote, "sessions": node.devices.control.sessions},
     }
 
 

@@ -13,6 +13,7 @@ from textual.suggester import Suggester, SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Select
 
+from p2pnode.core.device_path import remote_path
 from p2pnode.errors import UsageError
 from p2pnode.tui import words
 from p2pnode.tui.modals.form import Form, TextField, choice, field_row
@@ -80,10 +81,8 @@ class PublishForm(Form):
         yield field_row("Where", choice(where, id="where", value=PUBLIC))
 
     def collect(self) -> dict[str, Any]:
-        path = Path(os.path.abspath(os.path.expanduser(self.required("path", "the path"))))
-        if not path.exists():
-            raise UsageError(f"nothing lies at {path}")
-        params: dict[str, Any] = {"path": str(path), "title": self.required("title", "the title")}
+        path = self._path(self.required("path", "the path"))
+        params: dict[str, Any] = {"path": path, "title": self.required("title", "the title")}
         params |= {id: self.text_of(id) for id in ("kind", "licence", "summary") if self.text_of(id)}
         params["creators"] = [{"name": name} for name in _list(self.text_of("creators"))]
         params["tags"] = _list(self.text_of("tags"))
@@ -92,6 +91,14 @@ class PublishForm(Form):
         elif where != PUBLIC:
             params["circle"] = where
         return params
+
+    def _path(self, typed: str) -> str:
+        if (device := self.node_app.node.device) is not None:
+            return remote_path(typed, device)
+        path = Path(os.path.abspath(os.path.expanduser(typed)))
+        if not path.exists():
+            raise UsageError(f"nothing lies at {path}")
+        return str(path)
 
     def signing_circle(self) -> str | None:
         where = self.chosen("where") if self.ready else PUBLIC

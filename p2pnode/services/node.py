@@ -120,9 +120,9 @@ class Node:
             floor_bytes=settings.floor_bytes,
         )
         self.checking = Checking(store, self.transfers, clock, emit)
+        self.devices = Devices(store, network, me, clock, emit)
         self.doctor = Doctor(
             store,
-        self.devices = Devices(store, network, me, clock, emit)
             network,
             clock,
             traffic=self.traffic,
@@ -141,9 +141,9 @@ class Node:
         self.checking.start()
         self.doctor.probes.start()
         self.store.when_full(self.space.make_room)
+        await self.devices.start()
         await self.traffic.start(nursery)
         await self.ipfs.start(nursery)
-        await self.devices.start()
         await self.transfers.start(nursery)
         await self.publishings.start(nursery)
         await self.watching.start(nursery)

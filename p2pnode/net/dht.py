@@ -8,16 +8,19 @@ from __future__ import annotations
 import logging
 import random
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, UsageError
+from p2pnode.core.keyspace import KEY_BYTES, wire_key
+from p2pnode.errors import DecodeError, NetworkError, P2pnodeError
 from p2pnode.net.addresses import to_id
-from p2pnode.net.kad.client import KadClient, Open
-from p2pnode.net.kad.lookup import Ask, Lookup
+from p2pnode.net.kad.announce import Announcer
+from p2pnode.net.kad.client import REQUEST_S, KadClient, Open
+from p2pnode.net.kad.lookup import LINGER_S, Ask, Lookup
+from p2pnode.net.kad.patience import Patience
 from p2pnode.net.kad.server import KadServer
 from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of, place_of_peer
 from p2pnode.net.kad.values import check_key, check_value
@@ -27,12 +30,14 @@ from p2pnode.ports import AddressBook, ProviderRecords, WallClock
 log = logging.getLogger("p2pnode.net")
 
 PROTOCOL_SUFFIX = "/kad/1.0.0"
-KEY_BYTES = 32
-MULTIHASH_SHA2_256 = b"\x12\x20"
 LOOKUP_S = 20.0
 """A lookup for `provide`: four dead peers in a row, twice."""
-HOLDERS_PARALLEL = 10
-"""Provider records being told at once."""
+KEEPERS_PARALLEL = 10
+"""Public keys being put at once."""
+AGREEING = 3
+"""A search for providers ends when so many peers in a row named some and nobody new: all were told by the same provider at once."""
+FAR_PEERS = 3
+"""Where a stranger's search is tried, it begins at so many known peers that are farthest from the key."""
 OWN_KEYS = 200_000
 """Keys we provide and answer for ourselves: ten thousand works with their words, twice over."""
 MAX_FAILURES = 3
@@ -53,13 +58,6 @@ FIRST_WALK_S = 0.5
 def protocol_of(network: str) -> str:
     """The DHT protocol of a network: nodes of different networks never mix."""
     return f"/{network}{PROTOCOL_SUFFIX}"
-
-
-def wire_key(key: bytes) -> bytes:
-    """A digest as a multihash. UsageError if it has not 32 bytes."""
-    if len(key) != KEY_BYTES:
-        raise UsageError(f"a DHT key has {KEY_BYTES} bytes, not {len(key)}")
-    return MULTIHASH_SHA2_256 + key
 
 
 class Dht:
@@ -84,6 +82,8 @@ class Dht:
         self._failures: dict[PeerId, int] = {}  # of peers in the table, since they last answered
         self._resting: OrderedDict[PeerId, float] = OrderedDict()  # until when
         self._walk_wanted = trio.Event()
+        self._patience = Patience()
+        self._announcer = Announcer(self._nearest, self._tell)
         self.table = RoutingTable(self._peer)
         self.client = KadClient(open_stream)
         self.server = KadServer(self.table, records, clock, self._provided.__contains__, own)
@@ -94,28 +94,33 @@ class Dht:
         if self.table.add(contact, self._is_connected) and is_new:
             self._walk_wanted.set()
 
-    async def provide(self, key: bytes) -> int:
-        """Tell the nearest nodes that we provide `key`, then ask each whether it knows. How many do."""
-        wire = self._to_wire(key)
-        self._provided[wire] = None
-        self._provided.move_to_end(wire)
+    def answer_for(self, keys: Iterable[bytes], *, only: bool = False) -> None:
+        """Answer from now on that we provide these keys; tell nobody. `only`: and no others any more."""
+        wires = [self._to_wire(key) for key in keys]
+        if only:
+            self._provided.clear()
+        for wire in wires:
+            self._provided[wire] = None
+            self._provided.move_to_end(wire)
         while len(self._provided) > OWN_KEYS:
             self._provided.popitem(last=False)
-        lookup = self._lookup(place_of(wire), lambda contact: self._request(contact, KadMessage("FIND_NODE", wire)))
-        with trio.move_on_after(LOOKUP_S):
-            await lookup.run()
-        holders: list[PeerId] = []
-        limit = trio.CapacityLimiter(HOLDERS_PARALLEL)
 
-        async def tell(contact: Contact) -> None:
-            async with limit:
-                if await self._tell(contact, wire):
-                    holders.append(contact.peer)
+    def answers_for(self, key: bytes) -> bool:
+        """Whether we answer that we provide it."""
+        return self._to_wire(key) in self._provided
 
-        async with trio.open_nursery() as nursery:
-            for contact in lookup.answered:
-                nursery.start_soon(tell, contact)
-        return len(holders)
+    async def provide(self, key: bytes) -> int:
+        """Tell the nearest nodes that we provide `key`, then ask each whether it knows. How many do."""
+        return (await self.provide_all([key]))[key]
+
+    async def provide_all(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """Tell the nearest nodes of each key, with one look-up for all that lie together. By key: how many nodes hold it.
+
+        Each node is asked for one key of every batch that it was told, and the batch counts as that one does.
+        """
+        self.answer_for(keys)
+        held = await self._announcer.tell_all([self._to_wire(key) for key in keys])
+        return {key: held[self._to_wire(key)] for key in keys}
 
     def unprovide(self, key: bytes) -> None:
         """Answer no longer that we provide `key`."""
@@ -125,16 +130,23 @@ class Dht:
         """Peers that provide `key`, nearest news first, each once, without ourselves."""
         wire = self._to_wire(key)
         found: dict[PeerId, Contact] = {}
+        agreeing = 0
 
-        def learn(contacts: Sequence[Contact]) -> None:
+        def learn(contacts: Sequence[Contact]) -> bool:
+            before = len(found)
             for contact in contacts:
                 if contact.peer != self._peer and len(found) < limit and contact.peer not in found:
                     found[contact.peer] = contact
+            return len(found) > before
 
         async def ask(contact: Contact) -> KadMessage:
+            nonlocal agreeing
             answer = await self._request(contact, KadMessage("GET_PROVIDERS", wire))
-            learn(answer.providers)
-            if len(found) >= limit:
+            if learn(answer.providers):
+                agreeing = 1
+            elif answer.providers:
+                agreeing += 1
+            if len(found) >= limit or agreeing >= AGREEING:
                 lookup.stop()
             return answer
 
@@ -147,6 +159,26 @@ class Dht:
             if contact.addresses:
                 await self._book.remember(contact.peer, contact.addresses, answered=False)
         return list(found)
+
+    async def is_found(self, key: bytes, *, timeout_s: float = 10.0) -> bool | None:
+        """Whether a stranger finds that we provide `key`: from far away, by others' records alone. None: nobody could be asked."""
+        wire, place = self._to_wire(key), place_of(self._to_wire(key))
+        answers, found = 0, False
+
+        async def ask(contact: Contact) -> KadMessage:
+            nonlocal answers, found
+            answer = await self._request(contact, KadMessage("GET_PROVIDERS", wire))
+            answers += 1
+            if any(provider.peer == self._peer for provider in answer.providers):
+                found = True
+                lookup.stop()
+            return answer
+
+        start = self.table.closest(place, len(self.table))[-FAR_PEERS:]
+        lookup = Lookup(place, self._peer, start, ask, patience_of=self._patience_of)
+        with trio.move_on_after(timeout_s):
+            await lookup.run()
+        return found if answers else None
 
     async def put_value(self, key: bytes, value: bytes) -> int:
         """Keep a public key at the nearest nodes (`kad.values`). How many took it. UsageError, DecodeError if it cannot be kept."""
@@ -164,7 +196,7 @@ class Dht:
                     if (await self._request(contact, put)).value == value:
                         keepers.append(contact.peer)
 
-        limit = trio.CapacityLimiter(HOLDERS_PARALLEL)
+        limit = trio.CapacityLimiter(KEEPERS_PARALLEL)
         async with trio.open_nursery() as nursery:
             for contact in lookup.answered:
                 nursery.start_soon(tell, contact)
@@ -231,25 +263,43 @@ class Dht:
                 return await self._request(contact, KadMessage("FIND_NODE", wire))
 
             with trio.move_on_after(LOOKUP_S):
-                await self._lookup(place, ask).run()
+                await self._lookup(place, ask, linger_s=REQUEST_S).run()  # who is dead shall leave the table
         log.debug("the routing table holds %d peers", len(self.table))
 
     def _somewhere(self) -> tuple[int, bytes]:
         wire = wire_key(random.randbytes(KEY_BYTES))
         return place_of(wire), wire
 
-    def _lookup(self, place: int, ask: Ask) -> Lookup:
-        return Lookup(place, self._peer, self.table.closest(place, BUCKET_PEERS), ask)
+    def _lookup(self, place: int, ask: Ask, *, linger_s: float = LINGER_S) -> Lookup:
+        start = self.table.closest(place, BUCKET_PEERS)
+        return Lookup(place, self._peer, start, ask, patience_of=self._patience_of, linger_s=linger_s)
+
+    def _patience_of(self, peer: PeerId) -> float:
+        return self._patience.of(peer, trio.current_time(), connected=self._is_connected(peer))
+
+    async def _nearest(self, wire: bytes) -> list[Contact]:
+        lookup = self._lookup(place_of(wire), lambda contact: self._request(contact, KadMessage("FIND_NODE", wire)))
+        with trio.move_on_after(LOOKUP_S):
+            await lookup.run()
+        return lookup.answered
 
     async def _request(self, contact: Contact, *messages: KadMessage) -> KadMessage:
         """A request that keeps the routing table true: who answers is in it, who does not any more is not."""
-        if self._resting.get(contact.peer, 0.0) > trio.current_time() and not self._is_connected(contact.peer):
+        began, connected = trio.current_time(), self._is_connected(contact.peer)
+        if self._resting.get(contact.peer, 0.0) > began and not connected:
             raise NetworkError(f"{contact.peer} could not be reached a moment ago")
         try:
             answer = await self.client.request(contact, *messages)
         except P2pnodeError:
+            self._patience.doubt(contact.peer, trio.current_time())
             self._on_failure(contact.peer)
             raise
+        except trio.Cancelled:
+            if trio.current_time() - began > self._patience_of(contact.peer):
+                self._patience.doubt(contact.peer, trio.current_time())
+            raise
+        if len(messages) == 1:
+            self._patience.answered(contact.peer, trio.current_time() - began, connected=connected)
         self._failures.pop(contact.peer, None)
         self.table.add(contact, self._is_connected)
         return answer
@@ -265,11 +315,12 @@ class Dht:
             if len(self._resting) > MAX_RESTING:
                 self._resting.popitem(last=False)
 
-    async def _tell(self, contact: Contact, wire: bytes) -> bool:
-        own = self._own()
-        add = KadMessage("ADD_PROVIDER", wire, providers=(own,))
+    async def _tell(self, contact: Contact, wires: Sequence[bytes]) -> bool | None:
+        own, asked = self._own(), random.choice(wires)
+        adds = [KadMessage("ADD_PROVIDER", wire, providers=(own,)) for wire in wires]
         try:
-            answer = await self._request(contact, add, KadMessage("GET_PROVIDERS", wire))
+            answer = await self._request(contact, *adds, KadMessage("GET_PROVIDERS", asked))
         except P2pnodeError:
-            return False
-        return any(provider.peer == own.peer for provider in answer.providers)
+            return None
+        is_full = len(answer.providers) >= BUCKET_PEERS  # others came first; that says nothing of the other keys
+        return any(provider.peer == own.peer for provider in answer.providers) or (is_full and len(wires) > 1)

@@ -231,6 +231,22 @@ class Libp2pNetwork:
     async def provide(self, key: bytes) -> int:
         return await self.dht.provide(key)
 
+    async def provide_all(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """See the port."""
+        return await self.dht.provide_all(keys)
+
+    def answer_for(self, keys: Sequence[bytes], *, only: bool = False) -> None:
+        """See the port."""
+        self.dht.answer_for(keys, only=only)
+
+    def answers_for(self, key: bytes) -> bool:
+        """See the port."""
+        return self.dht.answers_for(key)
+
+    async def is_found(self, key: bytes) -> bool | None:
+        """See the port."""
+        return await self.dht.is_found(key)
+
     def unprovide(self, key: bytes) -> None:
         self.dht.unprovide(key)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -118,6 +118,22 @@ class Network(Protocol):
 
     async def provide(self, key: bytes) -> int:
         """Tell the DHT that we provide `key`. How many peers hold the record now (0: alone; try again later)."""
+        ...
+
+    async def provide_all(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """As `provide` of each, with one look-up for all keys that lie near each other. By key: how many peers hold the record."""
+        ...
+
+    def answer_for(self, keys: Sequence[bytes], *, only: bool = False) -> None:
+        """Answer from now on that we provide these, and tell nobody. `only`: and no other keys any more."""
+        ...
+
+    def answers_for(self, key: bytes) -> bool:
+        """Whether we answer that we provide it."""
+        ...
+
+    async def is_found(self, key: bytes) -> bool | None:
+        """Whether a stranger who knows nobody near it finds that we provide `key`. None: nobody could be asked."""
         ...
 
     def unprovide(self, key: bytes) -> None:

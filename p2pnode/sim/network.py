@@ -10,7 +10,7 @@ import logging
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -287,6 +287,26 @@ class SimNetwork:
             held.append(self._id)
         await trio.lowlevel.checkpoint()
         return len(self._connected)
+
+    async def provide_all(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        return {key: await self.provide(key) for key in keys}
+
+    def answer_for(self, keys: Sequence[bytes], *, only: bool = False) -> None:
+        if only:
+            for held in self._hub.providers.values():
+                if self._id in held:
+                    held.remove(self._id)
+        for key in keys:
+            held = self._hub.providers.setdefault(_checked(key), [])
+            if self._id not in held:
+                held.append(self._id)
+
+    def answers_for(self, key: bytes) -> bool:
+        return self._id in self._hub.providers.get(_checked(key), [])
+
+    async def is_found(self, key: bytes) -> bool | None:
+        await trio.lowlevel.checkpoint()
+        return self.answers_for(key) if self._connected else None
 
     def unprovide(self, key: bytes) -> None:
         held = self._hub.providers.get(_checked(key), [])

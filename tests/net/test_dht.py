@@ -11,9 +11,10 @@ import pytest
 import trio
 
 from p2pnode.core.ids import PeerId
+from p2pnode.core.keyspace import wire_key
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import BAN_POINTS
-from p2pnode.net.dht import MAX_FAILURES, wire_key
+from p2pnode.net.dht import MAX_FAILURES
 from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode, encode
 from p2pnode.net.network import BROKEN_RULE_POINTS, Libp2pNetwork
 from p2pnode.net.varint import receive_prefixed

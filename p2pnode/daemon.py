@@ -11,7 +11,6 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -29,6 +28,7 @@ from p2pnode.control.server import RemoteSessions, TaskStatus, serve
 from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
 from p2pnode.gateway.door import Door
+from p2pnode.local import notify
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.network import open_network
 from p2pnode.net.relay.places import RelayLimits
@@ -50,10 +50,16 @@ EVERY_INTERFACE = "/ip4/0.0.0.0/tcp/0"
 class _LogLine(logging.Formatter):
     """time level room message, one line each: readable by people, and by machines that split at spaces."""
 
+    def __init__(self, *, for_journal: bool) -> None:
+        super().__init__()
+        self._for_journal = for_journal
+
     def format(self, record: logging.LogRecord) -> str:
         text = record.getMessage().replace("\n", " | ")
         if record.exc_info and record.exc_info[1] is not None:
             text += " | " + _one_line(record.exc_info[1])
+        if self._for_journal:  # which knows the time by itself, and wants the gravity in front
+            return f"{notify.priority(record.levelno)}{record.name} {text}"
         return f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(record.created))} {record.levelname.lower()} {record.name} {text}"
 
 
@@ -129,7 +135,7 @@ def _settings(home: Home, options: argparse.Namespace) -> Settings:
 
 def _start_logging(settings: Settings) -> None:
     line = logging.StreamHandler(sys.stderr)
-    line.setFormatter(_LogLine())
+    line.setFormatter(_LogLine(for_journal=notify.writes_to_journal(sys.stderr.fileno())))
     line.addFilter(FloodGate())
     logging.basicConfig(level=logging.WARNING, handlers=[line], force=True)
     logging.getLogger("p2pnode").setLevel(settings.log_level.upper())
@@ -139,6 +145,8 @@ async def _run(home: Home, settings: Settings) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(_watch_signals, stop))
+        if (pause_s := notify.watchdog_s()) is not None:
+            nursery.start_soon(_show_life, pause_s)
         bus = EventBus()
         async with open_node(home, settings, bus.emit, stop) as node:
             listening = listen(home)
@@ -148,6 +156,7 @@ async def _run(home: Home, settings: Settings) -> None:
                     node.devices.control.start(RemoteSessions(remote_methods(node), bus))
                 _say_ready(node)
                 await stop.wait()
+                notify.tell(notify.STOPPING)
                 log.info("stopping")
             finally:
                 listening.close()
@@ -191,10 +200,14 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
 
 def _say_ready(node: Node) -> None:
     print("ready", node.network.peer_id, *node.network.addresses(), flush=True)
-    path = os.environ.get("NOTIFY_SOCKET")
-    if path:  # systemd: Type=notify
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.sendto(b"READY=1", "\0" + path[1:] if path.startswith("@") else path)
+    notify.tell(notify.READY, f"STATUS=peer ID {node.network.peer_id}")
+
+
+async def _show_life(pause_s: float) -> None:
+    """For systemd's watchdog: a loop that is stuck does not get here. Also while the node starts and stops."""
+    while True:
+        notify.tell(notify.ALIVE)
+        await trio.sleep(pause_s)
 
 
 async def _watch_signals(stop: trio.Event, task_status: TaskStatus) -> None:

@@ -32,6 +32,7 @@ from p2pnode.cli.proposing import propose
 from p2pnode.cli.publishing import publish, publishing
 from p2pnode.cli.reading import cat, open_work
 from p2pnode.cli.rescue import rescue
+from p2pnode.cli.service import service
 from p2pnode.cli.transfers import get, transfers
 from p2pnode.cli.watching import watch
 from p2pnode.cli.works import cid, list_works, search, show
@@ -43,7 +44,7 @@ PROGRAM = "p2pnode"
 CRASH_LOG = "cli.log"
 
 COMMANDS: tuple[click.Command, ...] = (
-    *(tui, daemon, status, doctor, stop, peers, limits),
+    *(tui, daemon, status, doctor, stop, peers, limits, service),
     *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, bundle, gateway),
     *(unpublish, pin, unpin, remove, storage, verify, rescue),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history, notices, mark, marks),

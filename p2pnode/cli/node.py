@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -73,7 +73,7 @@ def become(call: Call, module: str, arguments: list[str], variables: Mapping[str
     if call.home_argument:
         arguments = ["--home", call.home_argument, *arguments]
     command = [sys.executable, "-P", "-m", module, *arguments]
-    environment = os.environ | {"PYTHONPATH": _module_path()} | dict(variables or {})
+    environment = os.environ | {"PYTHONPATH": module_path()} | dict(variables or {})
     sys.stdout.flush()
     sys.stderr.flush()
     if sys.platform == "win32":  # exec on Windows starts a new process and gives the prompt back at once
@@ -81,7 +81,7 @@ def become(call: Call, module: str, arguments: list[str], variables: Mapping[str
     os.execve(sys.executable, command, environment)
 
 
-def _module_path() -> str:
+def module_path() -> str:
     """PYTHONPATH with the folder that this very package came from: a checkout need not be installed."""
     import p2pnode
 

@@ -10,6 +10,7 @@ install_test_needs() {
     need git git
     need tmux tmux
     need ip iproute2
+    need systemd-analyze systemd
     # Routers of every kind for the laboratory (tests/nat).
     need nft nftables
     need miniupnpd miniupnpd

@@ -5,7 +5,8 @@ answerer names its ids if it has at most 32 there, or splits it 16 ways with a f
 at once the records that are missing from it and by WANTing those that we miss. Control records come first: while ranges of them
 are open, ranges of the rest are put off (flag AGAIN) and the initiator asks about them once more. Each session cuts at an offset of
 its own, so that nobody can prepare ranges that always agree. Every frame stands for itself: indexes may change in the middle of
-a session, and a session that is cut leaves both sides with what they got.
+a session, and a session that is cut leaves both sides with what they got. A salted session (once a day with a peer) is the same
+with other fingerprints: whoever found two sets with one sum of ids hides nothing from it.
 
 Limits hold for both sides. Where an honest engine reaches one it says BYE cut; a peer that goes beyond one broke the rules.
 `services.sync` carries frames, admits what arrives and loads what is asked for; it also keeps the time.
@@ -18,8 +19,11 @@ from dataclasses import dataclass
 
 from p2pnode.core import sync_messages as wire
 from p2pnode.core.ids import ID_BYTES, RecordId
+from p2pnode.core.keys import SIGNATURE_BYTES
+from p2pnode.core.records import record_id
 from p2pnode.core.sync_index import SyncIndex, key_id
 from p2pnode.core.sync_messages import CONTROL, REST, Frame, KeyRange
+from p2pnode.core.sync_salted import SaltedIndex
 from p2pnode.errors import PeerError
 from p2pnode.limits import MIB
 
@@ -63,6 +67,8 @@ class Step:
 class Reconciliation:
     """One session over the two indexes of a circle. `rng` gives floats in [0, 1).
 
+    An initiator that gives a `salt` makes it a salted session; the answering side takes part if `may_salt` says so, else it says BYE cut.
+
     While `our_turn`: load the bytes of `to_load()`, send what `turn(loaded)` returns. Else: give each frame to `receive`.
     """
 
@@ -73,28 +79,39 @@ class Reconciliation:
         *,
         initiator: bool,
         rng: Callable[[], float],
+        salt: bytes | None = None,
+        may_salt: Callable[[], bool] = lambda: False,
         frame_bytes: int = wire.MAX_FRAME_BYTES,
         session_bytes: int = MAX_SESSION_BYTES,
     ) -> None:
         self._frame_bytes, self._session_bytes = frame_bytes, session_bytes
-        self._indexes = {CONTROL: control, REST: rest}
+        self._indexes: dict[int, SyncIndex] = {CONTROL: control, REST: rest}
         self._initiator = initiator
         self._offset = rng()
         self._to_say: dict[int, list[KeyRange]] = {CONTROL: [], REST: []}
         self._to_want: list[RecordId] = []
         self._to_send: dict[RecordId, None] = {}  # in order, control records first
         self._asked: set[RecordId] = set()
+        self._lacking: set[RecordId] = set()
+        self._bare = self._peer_is_bare = False
+        self.is_bare = False
+        """Whether we hold only the ids of something that the peer lacks."""
         self._offered: set[RecordId] = set()
         self._ask_rest = initiator
         self._rest_put_off = False
         self._peer_has_more = False
         self._limited = False
         self._scanned = self._ranges_said = self._ranges_heard = self._frames_heard = 0
+        self._salt, self._may_salt, self._refused = salt, may_salt, False
+        self.salted = False
+        """Whether fingerprints read every key of their range: large ones are better computed in a thread."""
         self.our_turn = initiator
         self.ended = False
         self.complete = False
         """True once both sides settled everything; False after the end means the session was cut."""
         self.bytes_sent = self.bytes_received = self.turns = 0
+        if salt is not None:
+            self._salt_indexes(salt)
         if initiator:
             self._to_say[CONTROL] = self._opening(CONTROL)
 
@@ -109,6 +126,7 @@ class Reconciliation:
         if self._room() + _BYE_ROOM < 0 or self._frames_heard > wire.MAX_TURN_FRAMES:
             raise PeerError("the peer sent more than a sync session or a turn may carry")
         frame = wire.decode_frame(data)
+        self._peer_is_bare |= bool(frame.flags & wire.BARE)
         if frame.kind == wire.BYE:
             self.ended = True
             self.complete = not (frame.cut or self._limited or self._has_more())
@@ -118,7 +136,22 @@ class Reconciliation:
             self._begin_turn(frame)
         return Step(frame.records, our_turn=self.our_turn)
 
+    def _salt_indexes(self, salt: bytes) -> None:
+        self._indexes = {phase: SaltedIndex(index, salt) for phase, index in self._indexes.items()}
+        self.salted = True
+
     def _hear(self, frame: Frame) -> None:
+        if frame.kind == wire.SALT:
+            if self._initiator or self.turns or self._frames_heard > 1:
+                raise PeerError("only the first frame of a session may salt it")
+            self._refused = not self._may_salt()
+            if not self._refused:
+                self._salt_indexes(frame.salt)
+            return
+        for record in frame.records:
+            self._lacking.discard(record_id(record[SIGNATURE_BYTES:]))
+        if self._refused:
+            return
         if frame.kind in (CONTROL, REST):
             self._ranges_heard += len(frame.ranges)
             if self._ranges_heard > MAX_RANGES:
@@ -187,7 +220,13 @@ class Reconciliation:
             self._limited = True
             return
         self._asked.add(id)
+        self._lacking.add(id)
         self._to_want.append(id)
+
+    @property
+    def lacking(self) -> int:
+        """At least how many records we lack of which the peer holds no more than the ids, as far as it is seen by now."""
+        return max(len(self._lacking), int(self._peer_is_bare))
 
     # ------------------------------------------------------------ saying
 
@@ -199,12 +238,18 @@ class Reconciliation:
         """Our frames; then it is the peer's turn, or the session `ended`."""
         assert self.our_turn and not self.ended, "not our turn"
         self.turns += 1
-        for id in self.to_load():
-            if id not in loaded:
-                del self._to_send[id]
+        bare = [id for id in self.to_load() if id not in loaded]
+        for id in bare:
+            del self._to_send[id]
+        self._bare = bool(bare)
+        self.is_bare |= self._bare
         if self._ask_rest and (self.turns == 1 or not self._to_say[CONTROL]):
             self._to_say[REST], self._ask_rest = self._opening(REST), False
+        if self._refused:
+            return self._leave([], cut=True)
         frames: list[bytes] = []
+        if self._salt is not None and self.turns == 1:
+            self._add(frames, wire.encode_salt(self._salt))
         self._say_ranges(CONTROL, frames)
         self._say_ranges(REST, frames)
         self._say_wants(frames)
@@ -219,15 +264,19 @@ class Reconciliation:
             return self._leave(frames, cut=False)
         if not frames:
             self._add(frames, wire.encode_empty())
-        flags = wire.LAST | (wire.MORE if self._has_more() else 0) | (wire.AGAIN if self._rest_put_off else 0)
+        flags = wire.LAST | self._bare_flag()
+        flags |= (wire.MORE if self._has_more() else 0) | (wire.AGAIN if self._rest_put_off else 0)
         self._rest_put_off = False
         self.our_turn = False
         return [*frames[:-1], wire.with_flags(frames[-1], flags)]
 
     def _leave(self, frames: list[bytes], *, cut: bool) -> list[bytes]:
         self.our_turn, self.ended, self.complete = False, True, not cut
-        self._add(frames, wire.encode_bye(cut=cut))
+        self._add(frames, wire.with_flags(wire.encode_bye(cut=cut), self._bare_flag()))
         return frames
+
+    def _bare_flag(self) -> int:
+        return wire.BARE if self._bare else 0
 
     def _opening(self, phase: int) -> list[KeyRange]:
         index = self._indexes[phase]

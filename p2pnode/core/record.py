@@ -23,7 +23,7 @@ class Record:
     """One record whose body decoded and whose signature verified.
 
     Where a circle is over its cap, some are kept as *stubs*: `body` and `sig` are empty and `fields` are circle, kind, author,
-    target, seq and created only. What decides whether a record is kept reads no more than those; nothing else is ever given a stub.
+    target, seq and created (`v` is 0). What decides whether a record is kept reads no more than those; nothing else is ever given a stub.
 
     `body` is the canonical msgpack map, `sig` 64 bytes beside it, `id` = SHA-256 of the domain-separated body, `fields` the
     decoded map. Equality is by id: two valid signatures over one body are the same record.

@@ -5,7 +5,7 @@ equal to the store, `core.reconcile` asks it. A key is 40 bytes, `created` (8 by
 bytes is the order of (created, id) and a bound may be any prefix of a key.
 
 Keys lie one behind the other in blocks of bounded size, each one string of bytes that never changes: a million keys take 46 MiB, and
-`frozen` is a copy of the list of blocks. Counts and sums before each block are kept and rebuilt lazily behind the first block that
+a copy of the index only a list more. Counts and sums before each block are kept and rebuilt lazily behind the first block that
 changed. So an insert writes at most one block anew, and a fingerprint adds the ids of at most two.
 """
 
@@ -87,10 +87,6 @@ class SyncIndex:
         place = _place(block, key)
         return block[place : place + KEY_BYTES] == key
 
-    def frozen(self) -> tuple[bytes, ...]:
-        """The keys as they are now, in order, in blocks: a copy that costs a pointer a block and may be read in another thread."""
-        return tuple(self._blocks)
-
     def add(self, created: int, id: RecordId) -> bool:
         """True if it was not in the set."""
         key = sync_key(created, id)
@@ -160,6 +156,23 @@ class SyncIndex:
             if first < rank < first + count:
                 cuts.append(bound_between(self._at(rank - 1), self._at(rank)))
         return [*cuts, upper]
+
+    def pieces(self, lower: bytes, upper: bytes | None) -> Iterator[bytes]:
+        """The keys of the range one behind the other, in pieces."""
+        first = self._block_of(lower)
+        last = len(self._blocks) - 1 if upper is None else self._block_of(upper)
+        for at in range(max(0, first), last + 1):
+            block = self._blocks[at]
+            start = _place(block, lower) if at == first else 0
+            end = _place(block, upper) if upper is not None and at == last else len(block)
+            if start < end:
+                yield block if (start, end) == (0, len(block)) else block[start:end]
+
+    def _take_over(self, other: SyncIndex) -> None:
+        """Become a copy of another index."""
+        self._print_of, self._split_at, self._length = other._print_of, other._split_at, other._length
+        self._blocks, self._firsts, self._totals = other._blocks[:], other._firsts[:], other._totals[:]
+        self._counts, self._sums = other._counts[:], other._sums[:]
 
     def _block_of(self, key: bytes) -> int:
         """The last block whose first key is not after `key`; -1 if there is none."""

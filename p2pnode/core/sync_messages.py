@@ -8,6 +8,7 @@ MAX_TURN_FRAMES frames, the last of which carries LAST.
     WANT           ids, 32 bytes each: send me these records
     RECORDS        signed records, each behind its length in two bytes
     BYE            one byte: 0 settled, 1 cut (a limit was reached; go on in another session)
+    SALT           16 bytes, the initiator's first frame or none: the fingerprints of this session are salted with it
 
 Ranges stand in ascending order and tile the space of keys from its beginning; what is not said is skipped. One range is: a byte
 (high two bits: what it holds; low six: how many bytes its upper bound shares with the bound before, 63 = there is no bound), a byte
@@ -21,12 +22,14 @@ from dataclasses import dataclass
 
 from p2pnode.core.ids import ID_BYTES, RecordId
 from p2pnode.core.sync_index import FINGERPRINT_BYTES, KEY_BYTES
+from p2pnode.core.sync_salted import SALT_BYTES
 from p2pnode.errors import DecodeError
 from p2pnode.limits import KIB
 
-EMPTY, CONTROL, REST, WANT, RECORDS, BYE = range(6)
-LAST, MORE, AGAIN = 0x80, 0x40, 0x20
-"""LAST: your turn. MORE: I have more to say, give me a turn even if you have nothing. AGAIN: ask about the rest once more."""
+EMPTY, CONTROL, REST, WANT, RECORDS, BYE, SALT = range(7)
+LAST, MORE, AGAIN, BARE = 0x80, 0x40, 0x20, 0x10
+"""LAST: your turn. MORE: I have more to say, give me a turn even if you have nothing. AGAIN: ask about the rest once more.
+BARE: of some records that you lack I hold the ids only."""
 
 MAX_FRAME_BYTES = 32 * KIB
 """A charter of 24 KiB fits; small enough that a slow link is never blocked for long."""
@@ -65,6 +68,7 @@ class Frame:
     ids: tuple[RecordId, ...] = ()
     records: tuple[bytes, ...] = ()
     cut: bool = False
+    salt: bytes = b""
 
     @property
     def last(self) -> bool:
@@ -77,6 +81,10 @@ def encode_empty() -> bytes:
 
 def encode_bye(*, cut: bool) -> bytes:
     return bytes([BYE | LAST, int(cut)])
+
+
+def encode_salt(salt: bytes) -> bytes:
+    return bytes([SALT]) + salt
 
 
 def with_flags(frame: bytes, flags: int) -> bytes:
@@ -125,7 +133,7 @@ def decode_frame(data: bytes) -> Frame:
     if not data or len(data) > MAX_FRAME_BYTES:
         raise DecodeError(f"a sync frame has 1 to {MAX_FRAME_BYTES} bytes, not {len(data)}")
     kind, flags, body = data[0] & _KINDS, data[0] & ~_KINDS, data[1:]
-    if flags & ~(LAST | MORE | AGAIN) or (flags & (MORE | AGAIN) and not flags & LAST):
+    if flags and not flags & LAST:
         raise DecodeError(f"a sync frame with unknown flags {flags:#x}")
     if kind in (CONTROL, REST):
         return Frame(kind, flags, ranges=_decode_ranges(body))
@@ -135,8 +143,10 @@ def decode_frame(data: bytes) -> Frame:
         return Frame(kind, flags, records=_decode_records(body))
     if kind == EMPTY and not body:
         return Frame(kind, flags)
-    if kind == BYE and flags == LAST and body in (b"\x00", b"\x01"):
+    if kind == BYE and flags & ~BARE == LAST and body in (b"\x00", b"\x01"):
         return Frame(kind, flags, cut=body == b"\x01")
+    if kind == SALT and not flags and len(body) == SALT_BYTES:
+        return Frame(kind, salt=body)
     raise DecodeError(f"a sync frame of kind {kind} with {len(body)} bytes makes no sense")
 
 

@@ -28,6 +28,8 @@ log = logging.getLogger("p2pnode.admission")
 
 GOSSIP = "gossip"
 """The outbox kind of a record to be gossiped: payload = 32 bytes of circle, then the signed record."""
+STRIPPED_AT_ONCE = 1000
+"""Bodies dropped in one transaction: some tens of milliseconds, then others may write."""
 VERIFY_BATCH = 64
 """Records verified before other tasks get a turn: some milliseconds."""
 
@@ -158,6 +160,22 @@ class Admission:
             self._tell(_change(batch, None))
         if not batches:
             self._tell(Change(circle, (), (), None))
+
+    async def strip(self, circle: CircleId, ids: Sequence[RecordId]) -> int:
+        """Drop the bodies of these records, in steps, and keep their ids; own records stay whole. How many went. StoreError."""
+        before = (await self.circle_set(circle)).stubs
+        for start in range(0, len(ids), STRIPPED_AT_ONCE):
+            part = ids[start : start + STRIPPED_AT_ONCE]
+
+            def work(tx: Tx, part: Sequence[RecordId] = part) -> int:
+                tx.strip_records(part)
+                return tx.count_stubs(circle)
+
+            async with self._lock:
+                held = await self._settled(circle)
+                held.stubs = await self._store.write(work, durable=False)
+        self._tell(Change(circle, (), (), None))  # what was counted is to be counted again
+        return held.stubs - before if ids else 0
 
     def forget(self, circle: CircleId) -> None:
         """We left that circle, or its records changed behind our back: read them again at the next use. Listeners hear of it at once."""

@@ -141,7 +141,7 @@ class Admitting:
         if genesis is None or genesis.kind != CHARTER:
             return ()
         day = int(self._now) // SECONDS_A_DAY
-        view = CircleView(Charter.of(genesis), self._tx.records(self.batch.circle), day)
+        view = CircleView(Charter.of(genesis), self._tx.records(self.batch.circle, stubs=True), day)
         return adopted_among(records, view)
 
     def _forget_unknown(self) -> None:

@@ -13,6 +13,7 @@ from p2pnode.core.verdict import CircleView
 from p2pnode.errors import AmbiguousError, NotFoundError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.me import Me
+from p2pnode.services.pruning import lacking
 from p2pnode.services.resolve import circle_name, find_circle, find_question, find_work
 from p2pnode.services.sync import Sync
 from p2pnode.services.views import Views
@@ -53,6 +54,7 @@ class Explain:
 
     async def _local(self, circle: CircleId, question: QuestionId | None) -> Json:
         key, name = await self._store.read(lambda tx: (self._me.key(tx, circle).public, circle_name(tx, circle)))
+        missing = await self._store.read(lambda tx: lacking(tx, circle, question))
         own = None
         if question is not None:
             ballots = await self._views.ask(circle, lambda view: view.ballots(question))
@@ -61,6 +63,7 @@ class Explain:
             "circle_name": name,
             "provisional": self._sync.is_provisional(circle),
             "last_sync": self._sync.last_sync(circle),
+            "partial": missing,
             "own_ballot": own,
         }
 
@@ -82,6 +85,10 @@ def _local_lines(local: Json) -> list[str]:
     lines = []
     if local["provisional"]:
         lines.append("Provisional: this node has not compared records with enough other members yet.")
+    if local["partial"]:
+        lines.append(
+            f"Partial: of {local['partial']} records that might change this only the ids are kept here, as the circle is over its cap."
+        )
     if local["own_ballot"]:
         lines.append(f"Your own ballot: {local['own_ballot']}.")
     return lines

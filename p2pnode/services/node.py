@@ -40,6 +40,7 @@ from p2pnode.services.lookups import Lookups
 from p2pnode.services.me import Me
 from p2pnode.services.notices import Notices
 from p2pnode.services.outbox import Outbox
+from p2pnode.services.pruning import Pruning
 from p2pnode.services.publish import Publish
 from p2pnode.services.publishing import Publishings
 from p2pnode.services.reading import Reading
@@ -92,6 +93,7 @@ class Node:
         self.notices = Notices(store, clock, emit)
         self.following = Following(store, self.views, me, self.notices, emit)
         self.sealing = Sealing(store, self.admission, self.views, me, clock, self.sync.is_provisional)
+        self.pruning = Pruning(store, self.admission, self.views, me)
         self.publish = Publish(store, me, self.admission, clock, self._wake_told)
         self.publishings = Publishings(store, self.publish, clock, emit)
         self.watching = Watching(store, self.publishings, clock, emit)
@@ -151,6 +153,7 @@ class Node:
         await self.gossip.start(nursery)
         await self.circles.start(nursery)
         nursery.start_soon(for_ever, self.sealing.run)
+        nursery.start_soon(for_ever, self.pruning.run)
         nursery.start_soon(for_ever, self.outbox.run)
         nursery.start_soon(self.checking.run)
         nursery.start_soon(for_ever, self.lookups.run)

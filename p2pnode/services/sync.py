@@ -162,8 +162,8 @@ class Sync:
                 await trio.sleep(random.uniform(*INTERVAL_S))
                 self._stale_rolls.add(circle)  # the day may have changed, and vouches with it
                 peers = list(self.peers_of(circle))
-                if peers:
-                    await self.sync_with(random.choice(peers), circle)
+                if willing := [peer for peer in peers if not self._peers.rests(circle, peer)]:
+                    await self.sync_with(random.choice(willing), circle)
                 if not peers or (len(peers) < ENOUGH_PEERS and trio.current_time() - found_at > FIND_INTERVAL_S):
                     found_at = trio.current_time()
                     await self._call_found(circle)

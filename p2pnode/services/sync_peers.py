@@ -7,11 +7,13 @@ is `services.sync`'s business.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Mapping
 
 import trio
 
 from p2pnode.core.ids import CircleId, PeerId, PublicKey
+from p2pnode.core.sync_salted import SALT_BYTES
 from p2pnode.errors import DecodeError, P2pnodeError, PeerError
 from p2pnode.ports import Network, Store, Stream, WallClock
 from p2pnode.services.admission import Admission
@@ -19,6 +21,8 @@ from p2pnode.services.me import Me
 from p2pnode.services.provisional import Provisional
 from p2pnode.services.pseudonym_proof import answer, introduce
 from p2pnode.services.rates import TokenBuckets
+from p2pnode.services.sync_days import DAY_S, Days
+from p2pnode.services.sync_rests import Rests
 from p2pnode.services.sync_session import Outcome, reconcile
 
 log = logging.getLogger("p2pnode.sync")
@@ -32,6 +36,8 @@ SERVED_AT_ONCE = 8
 SERVED_PER_PEER = 2
 SESSIONS_PER_S, SESSION_BURST = 0.2, 12
 """Sessions that one peer may begin: a dozen circles at once, then one in five seconds."""
+SALTED_PER_DAY = 4
+"""Salted sessions that one peer may begin with us, each of which reads our whole index: one a day, and some to go on with."""
 CUTS_FOLLOWED = 64
 """Sessions in a row with one peer, while each is cut and brings something: half a gigabyte."""
 PEER_ERROR_POINTS = 25
@@ -52,6 +58,8 @@ class SyncPeers:
         self._limit = trio.CapacityLimiter(SESSIONS_AT_ONCE)
         self._serving = 0
         self._buckets = TokenBuckets(SESSIONS_PER_S, SESSION_BURST)
+        self._salted = TokenBuckets(SALTED_PER_DAY / DAY_S, SALTED_PER_DAY)
+        self._rests, self._days = Rests(), Days()
 
     def start(self, nursery: trio.Nursery) -> None:
         """Answer others from now on."""
@@ -72,8 +80,14 @@ class SyncPeers:
             if self.provisional.is_member(circle, key)
         }
 
+    def rests(self, circle: CircleId, peer: PeerId) -> bool:
+        """Whether sessions with that peer were in vain, so that it is better to wait; who asks for one by name need not."""
+        return self._rests.rests((circle, peer))
+
     def met_lately(self, circle: CircleId, peer: PeerId) -> bool:
-        """Whether a session about the circle is running with that peer or just ended."""
+        """Whether a session about the circle is running with that peer or just ended, or would be in vain."""
+        if self.rests(circle, peer):
+            return True
         ended_at = self._ended_at.get((circle, peer))
         return (circle, peer) in self._running or (ended_at is not None and trio.current_time() - ended_at < RECENT_S)
 
@@ -99,6 +113,7 @@ class SyncPeers:
             async with self._limit:
                 return await self._begin_until_settled(peer, circle)
         except (PeerError, DecodeError) as error:
+            self._rests.in_vain(pair)
             self._network.penalise(peer, PEER_ERROR_POINTS, f"sync: {error.message}")
         except P2pnodeError as error:
             log.info("sync with %s did not work: %s", peer, error.message)
@@ -110,6 +125,8 @@ class SyncPeers:
         for _ in range(CUTS_FOLLOWED):
             outcome = await self._begin(peer, circle)
             if outcome is None or outcome.complete or not outcome.new:
+                if outcome is not None and outcome.salted and not outcome.complete:
+                    continue  # it has done so today, or we were cut: compare as usual
                 return outcome is not None and outcome.complete
         return False
 
@@ -122,7 +139,7 @@ class SyncPeers:
             if isinstance(theirs, str):
                 log.info("%s does not sync this circle with us: %s", peer, theirs)
                 return None
-            outcome = await self._reconcile(stream, circle, theirs, initiator=True)
+            outcome = await self._reconcile(stream, circle, theirs, initiator=True, salt=self._salt(circle, peer))
         except BaseException:
             with trio.CancelScope(shield=True):
                 await stream.reset()
@@ -131,6 +148,13 @@ class SyncPeers:
             self._ended_at[circle, peer] = trio.current_time()
         await stream.aclose()
         return outcome
+
+    def _salt(self, circle: CircleId, peer: PeerId) -> bytes | None:
+        """What a session with that peer is salted with, if it is time for one."""
+        if not self._days.is_due((circle, peer)):
+            return None
+        self._days.done((circle, peer))
+        return secrets.token_bytes(SALT_BYTES)
 
     async def _serve(self, stream: Stream) -> None:
         peer = stream.peer
@@ -152,13 +176,26 @@ class SyncPeers:
         finally:
             self._serving -= 1
 
-    async def _reconcile(self, stream: Stream, circle: CircleId, theirs: PublicKey, *, initiator: bool) -> Outcome:
-        peer = stream.peer
+    async def _reconcile(
+        self, stream: Stream, circle: CircleId, theirs: PublicKey, *, initiator: bool, salt: bytes | None = None
+    ) -> Outcome:
+        peer, pair = stream.peer, (circle, stream.peer)
         self._proven.setdefault(circle, {})[peer] = theirs
         self._ended_at[circle, peer] = trio.current_time()  # not ended, but nobody need begin another
-        outcome = await reconcile(stream, self._store, self._admission, circle, initiator=initiator)
-        self._ended_at[circle, peer] = trio.current_time()
+        outcome = await reconcile(
+            stream,
+            self._store,
+            self._admission,
+            circle,
+            initiator=initiator,
+            salt=salt,
+            may_salt=lambda: self._salted.take(peer),
+        )
+        self._ended_at[pair] = trio.current_time()
+        (self._rests.in_vain if outcome.in_vain else self._rests.worked)(pair)
         if outcome.complete:
+            self._days.settled(pair)
+        if outcome.complete and not outcome.lacking:
             self.provisional.synced(circle, theirs)
         log.info("synced with %s: %s", peer, outcome)
         return outcome

@@ -7,8 +7,9 @@ breaks leaves what it brought. Called by `services.sync`.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import trio
 
@@ -27,41 +28,82 @@ SESSION_S = 60.0
 SILENCE_S = 15.0
 """Between two frames: a peer that says nothing for longer is gone or stalls."""
 
+INLINE_KEYS = 20_000
+"""A circle up to this size is hashed for a salted session at once: a millisecond a reading."""
+
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`complete`: both sides settled everything; False: cut, go on later. `received` are records, `new` those that were admitted."""
+    """`complete`: both sides settled everything; False: cut, go on later. `received` are records, `new` those that were admitted.
+
+    `lacking` records did not come, as the peer has no more than their ids; `bare`: it is so with us. `salted`: whether it was such a session.
+    """
 
     complete: bool
     received: int = 0
     new: int = 0
     bytes: int = 0
+    lacking: int = 0
+    bare: bool = False
+    salted: bool = False
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the next one would probably be as useless."""
+        return not self.new and (not self.complete or self.lacking > 0 or self.bare)
 
 
 async def reconcile(
-    stream: Stream, store: Store, admission: Admission, circle: CircleId, *, initiator: bool
+    stream: Stream,
+    store: Store,
+    admission: Admission,
+    circle: CircleId,
+    *,
+    initiator: bool,
+    salt: bytes | None = None,
+    may_salt: Callable[[], bool] = lambda: False,
 ) -> Outcome:
-    """Run a session to its end or for a minute. PeerError or DecodeError if the peer breaks the rules, NetworkError if it is gone."""
+    """Run a session to its end or for a minute; `salt` and `may_salt` as for the engine.
+
+    PeerError or DecodeError if the peer breaks the rules, NetworkError if it is gone.
+    """
     held = await admission.circle_set(circle)
-    rng = random.Random().random
-    engine = Reconciliation(held.control, held.rest, initiator=initiator, rng=rng, session_bytes=MAX_SESSION_BYTES)
-    session = _Session(stream, store, admission, circle, engine)
+    engine = Reconciliation(
+        held.control,
+        held.rest,
+        initiator=initiator,
+        rng=random.random,
+        salt=salt,
+        may_salt=may_salt,
+        session_bytes=MAX_SESSION_BYTES,
+    )
+    session = _Session(stream, store, admission, circle, engine, large=len(held) > INLINE_KEYS)
     try:
         with trio.move_on_after(SESSION_S):
             await session.run()
     except trio.TooSlowError:
         raise NetworkError(f"the peer was silent for {SILENCE_S:.0f} seconds in the middle of a session") from None
     total = engine.bytes_sent + engine.bytes_received
-    return Outcome(engine.complete, session.received, session.new, total)
+    return Outcome(engine.complete, session.received, session.new, total, engine.lacking, engine.is_bare, engine.salted)
 
 
 class _Session:
     def __init__(
-        self, stream: Stream, store: Store, admission: Admission, circle: CircleId, engine: Reconciliation
+        self,
+        stream: Stream,
+        store: Store,
+        admission: Admission,
+        circle: CircleId,
+        engine: Reconciliation,
+        *,
+        large: bool,
     ) -> None:
         self._stream, self._store, self._admission = stream, store, admission
         self._circle, self._engine = circle, engine
         self.received = self.new = 0
+        self._large = large
 
     async def run(self) -> None:
         while not self._engine.ended:
@@ -72,7 +114,7 @@ class _Session:
 
     async def _speak(self) -> None:
         loaded = await self._load(self._engine.to_load())
-        for frame in self._engine.turn(loaded):
+        for frame in await self._computed(lambda: self._engine.turn(loaded)):
             with trio.fail_after(SILENCE_S):
                 await send_frame(self._stream, frame)
 
@@ -81,9 +123,15 @@ class _Session:
             frame = await receive_frame(self._stream, sync_messages.MAX_FRAME_BYTES)
         if frame is None:
             raise NetworkError("the peer ended the session without a farewell")
-        step = self._engine.receive(frame)
+        step = await self._computed(lambda: self._engine.receive(frame))
         if step.records:
             await self._admit(step.records)
+
+    async def _computed(self, work: Callable[[], T]) -> T:
+        """The engine's answer. What reads a whole large circle, in a salted session, is computed in a thread: it has a copy of it."""
+        if self._engine.salted and self._large:
+            return await trio.to_thread.run_sync(work)
+        return work()
 
     async def _admit(self, records: Sequence[bytes]) -> None:
         outcome = await self._admission.admit(records, self._circle, self._stream.peer)

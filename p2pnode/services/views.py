@@ -75,7 +75,10 @@ class Views:
                 return entry
             previous = entry.view if entry else self._outdated.get(circle)
             changes = self._changes[circle]
-            records, genesis = await self._store.read(lambda tx: (tx.records(circle), tx.record(RecordId(circle))))
+            # Stubs count as nothing, but two ballots with one number are void also where only their ids are left.
+            records, genesis = await self._store.read(
+                lambda tx: (tx.records(circle, stubs=True), tx.record(RecordId(circle)))
+            )
             charter = _charter(circle, genesis)
             view = await trio.to_thread.run_sync(lambda: CircleView(charter, records, day, previous=previous))
             entry = _Cached(view, day)

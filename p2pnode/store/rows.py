@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgpack
 
 from p2pnode.core.ids import RecordId
-from p2pnode.core.record import Record
+from p2pnode.core.record import Record, Value
 
 FIND_LIMIT = 16
 """Rows that a look-up by a shortened id returns: enough to say "ambiguous" and name some."""
@@ -43,8 +43,16 @@ def record_of(id: bytes, sig: bytes, body: bytes) -> Record:
 
 
 def stub_of(id: bytes, circle: bytes, kind: str, author: bytes, target: bytes, seq: int, created: int) -> Record:
-    """A record whose body was dropped, from the columns that stayed."""
-    fields = {"circle": circle, "kind": kind, "author": author, "target": target, "seq": seq, "created": created}
+    """A record whose body was dropped, from the columns that stayed. Version 0 does not exist: no tally makes use of it."""
+    fields: dict[str, Value] = {
+        "v": 0,
+        "circle": circle,
+        "kind": kind,
+        "author": author,
+        "target": target,
+        "seq": seq,
+        "created": created,
+    }
     return Record(RecordId(id), b"", b"", fields)
 
 

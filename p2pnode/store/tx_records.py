@@ -70,6 +70,13 @@ class RecordRows(Rows):
             (circle, int(control)),
         )
 
+    def outlines(self, circle: CircleId) -> Iterator[Record]:
+        rows = self._db.execute(
+            f"SELECT record, circle, kind, author, target, seq, created FROM records WHERE circle = ? AND {_WHOLE}",
+            (circle,),
+        )
+        return (stub_of(*row) for row in rows)
+
     def count_records(self, circle: CircleId, author: PublicKey) -> tuple[int, int]:
         registers, total = self._db.execute(
             f"""SELECT total(kind IN ({marks(list(REGISTER_KINDS))})), count(*) FROM records

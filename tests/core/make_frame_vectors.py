@@ -85,6 +85,8 @@ def sync_frames() -> tuple[list[Named], list[Named]]:
         ("empty, last", b"\x80"),
         ("empty, last, more", b"\xc0"),
         ("empty, last, again", b"\xa0"),
+        ("empty, last, bare", b"\x90"),
+        ("salt", b"\x06" + PRINT),
         ("control: the whole, nothing held", b"\x01" + b"\xbf" + b"\x00"),
         ("control: the whole, a fingerprint, last", b"\x81" + b"\x7f" + PRINT),
         ("rest: two ids up to a bound of one byte", b"\x02" + b"\x80\x01\x07" + b"\x02" + IDS[0] + IDS[1]),
@@ -97,11 +99,15 @@ def sync_frames() -> tuple[list[Named], list[Named]]:
         ("records", b"\x04" + sized(vote())),
         ("bye, settled", b"\x85\x00"),
         ("bye, cut", b"\x85\x01"),
+        ("bye, settled, bare", b"\x95\x00"),
     ]
     invalid = [
         ("nothing", b""),
-        ("a kind that does not exist", b"\x86"),
-        ("an unknown flag", b"\x90"),
+        ("a kind that does not exist", b"\x87"),
+        ("bare without last", b"\x10"),
+        ("a salt of 15 bytes", b"\x06" + PRINT[:15]),
+        ("a salt with a flag", b"\x86" + PRINT),
+        ("bye with more", b"\xc5\x00"),
         ("more without last", b"\x40"),
         ("empty with a body", b"\x80\x00"),
         ("no ranges", b"\x01"),
@@ -264,6 +270,9 @@ def derived() -> dict[str, Any]:
         "word_key": hashlib.sha256(b"p2pnode/word/1commons").hexdigest(),
         "ids": [id.hex() for id in IDS],
         "fingerprint": hashlib.sha256(counted).digest()[:16].hex(),
+        "fingerprint_salted": hashlib.sha256(PRINT + (5).to_bytes(8, "big") + IDS[0] + (6).to_bytes(8, "big") + IDS[1])
+        .digest()[:16]
+        .hex(),
         "fingerprint_of_nothing": hashlib.sha256(bytes(40)).digest()[:16].hex(),
         "network": "p2pnode",
         "lan_service": f"_p2pn-{hashlib.sha256(b'p2pnode').hexdigest()[:8]}._tcp.local.",

@@ -12,6 +12,7 @@ from p2pnode.core import fetch_messages, gossip_frame, invite, search_messages, 
 from p2pnode.core.ids import CircleId, PeerId, RecordId
 from p2pnode.core.sync_index import SyncIndex, fingerprint
 from p2pnode.core.sync_messages import KeyRange
+from p2pnode.core.sync_salted import SaltedIndex
 from p2pnode.core.words import word_key
 from p2pnode.errors import DecodeError
 from p2pnode.net.lan import service_type
@@ -128,3 +129,5 @@ def test_keys_topics_and_fingerprints() -> None:
     index = SyncIndex((7, RecordId(bytes.fromhex(id))) for id in told["ids"])
     assert index.fingerprint(b"", None).hex() == told["fingerprint"]
     assert fingerprint(0, 0).hex() == told["fingerprint_of_nothing"]
+    two = SyncIndex([(5, RecordId(bytes.fromhex(told["ids"][0]))), (6, RecordId(bytes.fromhex(told["ids"][1])))])
+    assert SaltedIndex(two, b"\xf1" * 16).fingerprint(b"", None).hex() == told["fingerprint_salted"]

@@ -62,8 +62,10 @@ def run_session(
     frame_bytes: int = MAX_FRAME_BYTES,
     session_bytes: int = MAX_SESSION_BYTES,
     stop_after_frames: int | None = None,
+    salt: bytes | None = None,
+    may_salt: bool = True,
 ) -> Report:
-    """One session begun by `one`. With `stop_after_frames` the line breaks there."""
+    """One session begun by `one`. With `stop_after_frames` the line breaks there. With a `salt` it is a salted one."""
     rng = random.Random(seed)
     engines = [
         Reconciliation(
@@ -71,6 +73,8 @@ def run_session(
             side.rest,
             initiator=side is one,
             rng=rng.random,
+            salt=salt if side is one else None,
+            may_salt=lambda: may_salt,
             frame_bytes=frame_bytes,
             session_bytes=session_bytes,
         )

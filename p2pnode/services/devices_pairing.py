@@ -7,6 +7,7 @@ are `core.device_messages`; called by `services.devices`.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -45,6 +46,8 @@ from p2pnode.errors import (
 from p2pnode.ports import Network, Stream
 from p2pnode.services.devices_pake import Exchange, Side
 from p2pnode.services.framing import receive_frame, send_frame
+
+log = logging.getLogger("p2pnode.devices")
 
 WRONG_TRIES = 3
 """Wrong codes that are answered; then the code is dead."""
@@ -112,6 +115,8 @@ class Window:
                 await self._exchange(stream)
         except trio.TooSlowError:
             raise NetworkError("it took too long over a pairing") from None
+        except RefusedError as error:
+            raise NetworkError(f"it refused to go on: {error.message}") from error
         finally:
             self._busy = False
             if sum(self._exchanges.values()) >= EXCHANGES and self._paired is None:
@@ -131,8 +136,9 @@ class Window:
         try:
             await self._accept(stream.peer, certificates)
         except P2pnodeError as error:
+            log.warning("a pairing with %s was refused: %s", stream.peer, error.message)
             await send_frame(stream, encode_refused(error.message))
-            raise
+            return
         self._paired = Paired(stream.peer, check_number(key), certificates)
         await send_frame(stream, encode_done())
         self._over.set()

@@ -264,6 +264,9 @@ class SimNetwork:
         self._handlers.pop(protocol, None)
 
     async def _answer(self, protocol: str, stream: SimStream) -> None:
+        if protocol not in self._handlers:  # it was served when the stream was opened, and is no more
+            await stream.reset()
+            return
         handle, limit = self._handlers[protocol]
         place = (protocol, stream.peer)
         if self._serving[place] >= limit:

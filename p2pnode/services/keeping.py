@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import NO_CIRCLE, WORK_PREFIX, id_text
+from p2pnode.core.manifest import Manifest
+from p2pnode.core.words import word_key, work_words
 from p2pnode.errors import NotFoundError, RefusedError
 from p2pnode.ports import Content, Emit, Json, Network, Store, Tx, Work
 from p2pnode.services.outbox import PROVIDE, provide_keys, root_key
@@ -127,6 +129,11 @@ class Keeping:
             self._network.unprovide(root_key(root))
         for work in works:
             self._network.unprovide(bytes(work.id))
+        words = [word for work in works for word in work_words(Manifest.of(work.manifest))]
+        still = await self._store.read(lambda tx: tx.words_in_use(words))
+        for word in words:
+            if word not in still:
+                self._network.unprovide(word_key(word))
         return released
 
     def _named(self, work: Work) -> Json:

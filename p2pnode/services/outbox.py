@@ -1,7 +1,8 @@
-"""The outbox worker: tells the network what was committed, and keeps telling the DHT what we provide.
+"""The outbox worker: tells the network what was committed.
 
 Commit, then send: a journey puts items into the outbox inside its own transaction, and this worker carries them out, with back-off,
-over restarts. Gossip is a hint (reconciliation is the guarantee), so a gossip item is done once it was handed over.
+over restarts. Gossip is a hint (reconciliation is the guarantee), so a gossip item is done once it was handed over. Keys for the DHT
+are told in the order of the key space, many together, and do not hold gossip up; `services.announcing` tells them again.
 """
 
 from __future__ import annotations
@@ -10,18 +11,19 @@ import hashlib
 import logging
 import math
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 
 import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import ID_BYTES, CircleId
+from p2pnode.core.keyspace import KEY_BYTES, place_bytes
 from p2pnode.core.manifest import Manifest
 from p2pnode.core.words import word_key, work_words
 from p2pnode.errors import P2pnodeError
-from p2pnode.limits import PROVIDE_INTERVAL_S
 from p2pnode.ports import Network, OutboxItem, Store, Tx, WallClock, Work
+from p2pnode.services.announcing import CHUNK_KEYS, Announcing
 
 log = logging.getLogger("p2pnode.outbox")
 
@@ -32,10 +34,10 @@ IDLE_S = 60.0
 """Longest sleep when nothing is due: a clock that jumped is noticed after a minute."""
 FIRST_RETRY_S, LAST_RETRY_S = 15.0, 1800.0
 """Back-off of what could not be told: doubles from the first to the last."""
-PROVIDE_PAUSE_S = 0.05
-"""Pause between two provides: a large library is told at a steady low rate, not in a burst."""
-PAGE_WORKS = 500
-"""Works read at once when everything is provided again."""
+PAGE_KEYS = 2048
+"""New keys taken at once: enough that some lie together, few enough that what is published meanwhile waits for a minute at most."""
+NEW_KEYS_S = 40.0
+"""New keys told in a second: ten thousand works with their words in three quarters of an hour."""
 
 
 def provide_keys(work: Work) -> list[bytes]:
@@ -68,46 +70,82 @@ class Outbox:
         circle_keys: Callable[[], Awaitable[Iterable[bytes]]],
     ) -> None:
         self._store, self._network, self._clock = store, network, clock
-        self._gossip, self._circle_keys = gossip, circle_keys
-        self._wake = trio.Event()
-        self._somebody_came = trio.Event()
+        self._gossip = gossip
+        self._wake = {GOSSIP: trio.Event(), PROVIDE: trio.Event()}
+        self._turn = trio.Lock()  # new keys and old ones are told in turns, not side by side
+        self.announcing = Announcing(
+            store,
+            network,
+            clock,
+            provide_keys=provide_keys,
+            circle_keys=circle_keys,
+            turn=self._turn,
+            tell_later=self._tell_later,
+        )
 
     def wake(self) -> None:
         """Look at the outbox now."""
-        self._wake.set()
+        for event in self._wake.values():
+            event.set()
 
     async def run(self) -> None:
         """Serve the outbox and re-provide, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._serve)
+            nursery.start_soon(self._serve, GOSSIP, BATCH_ITEMS, self._carry_out)
+            nursery.start_soon(self._serve, PROVIDE, PAGE_KEYS, self._provide)
             nursery.start_soon(self._wake_when_peers_come)
-            nursery.start_soon(self._provide_again)
+            nursery.start_soon(self.announcing.run)
 
-    async def _serve(self) -> None:
+    async def _serve(self, kind: str, most: int, carry_out: Callable[[list[OutboxItem]], Awaitable[None]]) -> None:
         while True:
-            self._wake = trio.Event()
-            items = await self._due(self._clock())
+            self._wake[kind] = trio.Event()
+            items = await self._due(kind, most)
             if items:
-                await self._carry_out(items)
+                await carry_out(items)
                 continue
             with trio.move_on_after(IDLE_S if self._network.peers() else LAST_RETRY_S):
-                await self._wake.wait()
+                await self._wake[kind].wait()
 
-    async def _due(self, now: float) -> list[OutboxItem]:
-        return await self._store.read(lambda tx: tx.due_outbox(now, BATCH_ITEMS))
+    async def _due(self, kind: str, most: int) -> list[OutboxItem]:
+        now = self._clock()
+        return await self._store.read(lambda tx: tx.due_outbox(now, most, kind))
 
     async def _carry_out(self, items: list[OutboxItem]) -> None:
         frames: dict[CircleId, list[OutboxItem]] = defaultdict(list)
         for item in items:
-            if item.kind == GOSSIP and len(item.payload) > ID_BYTES:
+            if len(item.payload) > ID_BYTES:
                 frames[CircleId(item.payload[:ID_BYTES])].append(item)
+        await self._done([item for item in items if len(item.payload) <= ID_BYTES])
         for circle, group in frames.items():
             await self._try(partial(self._send_gossip, circle, group), group)
+
+    async def _provide(self, items: list[OutboxItem]) -> None:
+        """A page of new keys, in the order of the key space; each stays until somebody holds it."""
+        of_key: dict[bytes, list[OutboxItem]] = defaultdict(list)
         for item in items:
-            if item.kind == PROVIDE:
-                await self._try(partial(self._send_provide, item), [item])
-        known = {GOSSIP, PROVIDE}
-        await self._done([item for item in items if item.kind not in known])
+            of_key[item.payload].append(item)
+        await self._done([item for key, items in of_key.items() if len(key) != KEY_BYTES for item in items])
+        keys = sorted((key for key in of_key if len(key) == KEY_BYTES), key=place_bytes)
+        self._network.answer_for(keys)
+        for begin in range(0, len(keys), CHUNK_KEYS):
+            began, chunk = trio.current_time(), keys[begin : begin + CHUNK_KEYS]
+            wanted = [
+                key for key in chunk if self._network.answers_for(key)
+            ]  # what was unpublished meanwhile is not told
+            held = await self._tell(wanted)
+            waiting = [key for key in wanted if not held.get(key)]
+            await self._done([item for key in chunk if key not in waiting for item in of_key[key]])
+            await self._later([item for key in waiting for item in of_key[key]])
+            if begin + CHUNK_KEYS < len(keys):
+                await trio.sleep_until(began + len(chunk) / NEW_KEYS_S)
+
+    async def _tell(self, keys: list[bytes]) -> dict[bytes, int]:
+        try:
+            async with self._turn:
+                return await self._network.provide_all(keys)
+        except P2pnodeError as error:
+            log.info("could not tell the network: %s", error.message)
+            return {}
 
     async def _try(self, send: Callable[[], Awaitable[bool]], items: list[OutboxItem]) -> None:
         try:
@@ -123,9 +161,6 @@ class Outbox:
     async def _send_gossip(self, circle: CircleId, items: list[OutboxItem]) -> bool:
         await self._gossip(circle, [item.payload[ID_BYTES:] for item in items])
         return True
-
-    async def _send_provide(self, item: OutboxItem) -> bool:
-        return await self._network.provide(item.payload) > 0
 
     async def _done(self, items: list[OutboxItem]) -> None:
         def work(tx: Tx) -> None:
@@ -143,47 +178,35 @@ class Outbox:
                 wait = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(item.attempts, 10))
                 tx.retry_outbox(item.id, now + wait)
 
-        await self._store.write(work, durable=False)
+        if items:
+            await self._store.write(work, durable=False)
+
+    async def _tell_later(self, keys: Sequence[bytes]) -> None:
+        """Keys that were told again and that nobody holds."""
+        due = self._clock() + FIRST_RETRY_S
+
+        def work(tx: Tx) -> None:
+            for key in keys:
+                tx.enqueue(PROVIDE, key, due)
+
+        if keys:
+            await self._store.write(work, durable=False)
 
     async def _wake_when_peers_come(self) -> None:
         async with self._network.peer_events() as events:
             async for event in events:
                 if event.connected:
-                    self._somebody_came.set()
+                    self.announcing.somebody_came()
                     await self._store.write(_make_due(self._clock()), durable=False)
                     self.wake()
-
-    async def _provide_again(self) -> None:
-        """Everything once after the start (other nodes forget within a day) and then at every interval."""
-        while True:
-            await self._somebody_came.wait()
-            for key in await self._circle_keys():
-                await self._provide_one(key)
-            offset, told = 0, set[bytes]()
-            while works := await self._page(offset):
-                offset += len(works)
-                for key in (key for work in works if not work.private for key in provide_keys(work)):
-                    if key not in told:
-                        told.add(key)
-                        await self._provide_one(key)
-            await trio.sleep(PROVIDE_INTERVAL_S)
-
-    async def _page(self, offset: int) -> list[Work]:
-        return await self._store.read(lambda tx: tx.works(limit=PAGE_WORKS, offset=offset))
-
-    async def _provide_one(self, key: bytes) -> None:
-        try:
-            await self._network.provide(key)
-        except P2pnodeError as error:
-            log.info("could not provide again: %s", error.message)
-        await trio.sleep(PROVIDE_PAUSE_S)
 
 
 def _make_due(now: float) -> Callable[[Tx], None]:
     """A peer came: whatever waits for one is due at once, also what was put off by a clock that ran ahead."""
 
     def work(tx: Tx) -> None:
-        for item in tx.due_outbox(math.inf, BATCH_ITEMS):
-            tx.retry_outbox(item.id, now)
+        for item in tx.due_outbox(math.inf, PAGE_KEYS):
+            if item.due > now:
+                tx.retry_outbox(item.id, now)
 
     return work

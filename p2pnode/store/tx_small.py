@@ -26,9 +26,11 @@ class SmallRows(Rows):
         assert isinstance(row[0], int)
         return row[0]
 
-    def due_outbox(self, now: float, limit: int) -> list[OutboxItem]:
+    def due_outbox(self, now: float, limit: int, kind: str | None = None) -> list[OutboxItem]:
         rows = self._db.execute(
-            "SELECT id, kind, payload, attempts, due FROM outbox WHERE due <= ? ORDER BY due, id LIMIT ?", (now, limit)
+            """SELECT id, kind, payload, attempts, due FROM outbox WHERE due <= ?1 AND (?3 IS NULL OR kind = ?3)
+            ORDER BY due, id LIMIT ?2""",
+            (now, limit, kind),
         )
         return [OutboxItem(*row) for row in rows]
 

@@ -71,6 +71,17 @@ class WorkRows(Rows):
         row = self._db.execute("SELECT words FROM works WHERE work = ?", (id,)).fetchone()
         return list(json.loads(row[0])) if row else []
 
+    def words_in_use(self, words: Sequence[str]) -> set[str]:
+        """Those under which a public work of ours, or a kept one, is provided."""
+        if not words:
+            return set()
+        rows = self._db.execute(
+            f"""SELECT DISTINCT word.value FROM works, json_each(works.words) AS word
+            WHERE works.state IN ('own', 'kept') AND works.private = 0 AND word.value IN ({marks(words)})""",
+            list(words),
+        )
+        return {row[0] for row in rows}
+
     def find_works(self, low: bytes, high: bytes) -> list[Work]:
         return self._works("WHERE work BETWEEN ? AND ? ORDER BY work LIMIT ?", (low, high, FIND_LIMIT))
 

@@ -15,6 +15,7 @@ from p2pnode.services.api import (
     car,
     circles,
     devices,
+    dht,
     doctor,
     gateway,
     keeping,
@@ -50,6 +51,7 @@ TABLE = (
     | limits.METHODS
     | doctor.METHODS
     | devices.METHODS
+    | dht.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 

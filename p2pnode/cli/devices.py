@@ -9,7 +9,7 @@ import click
 from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Group
 from p2pnode.cli.multiaddr import check_multiaddr
-from p2pnode.cli.output import duration, moment, note, print_json, print_json_lines, print_pairs, print_table
+from p2pnode.cli.output import duration, moment, note, print_json, print_json_lines, print_pairs, print_table, short_id
 from p2pnode.core.device import ROLES, SERVER_ROLES
 
 
@@ -50,6 +50,20 @@ def _list(call: Call) -> None:
             ],
             flexible=2,
         )
+
+
+@device.command()
+@click.pass_obj
+def works(call: Call) -> None:
+    """List the works that your other machines hold, as far as this one has heard."""
+    items = call.items("device.works")
+    if call.json:
+        print_json_lines(items)
+    elif not items:
+        print("Nothing was heard of works on your other machines yet.")
+    else:
+        rows = [[str(item.get("device")), short_id(item.get("work")), str(item.get("title"))] for item in items]
+        print_table(["DEVICE", "WORK", "TITLE"], rows, flexible=2)
 
 
 @device.command()

@@ -120,6 +120,8 @@ class BlockingClient:
                 self._receive(deadline)
         except NoDaemonError:
             return True
+        except NetworkError:
+            return self._device is not None
         except P2pnodeError:
             return False
 

@@ -25,13 +25,13 @@ ROLES: Final = (DRIVE, SEED, RELAY, SYNC, REPAIR, VOTE)
 """What may be certified: to drive the person's other devices, keep works, relay, follow circles, mend works, sign in circles."""
 SERVER_ROLES: Final = (SEED, RELAY, SYNC, REPAIR)
 """What a paired server gets unless the person says otherwise: nothing with which it could speak for anybody."""
-MAX_CERTIFICATE_BYTES = 1024
+MAX_CERTIFICATE_BYTES = 768
 """Ours have about 250; room for roles that later versions add."""
 NAME_CHARACTERS = 40
 """Characters of a device's name: it stands on a command line and in tables."""
 MAX_PEER_CHARACTERS = 100
 """A peer ID has 52."""
-MAX_ROLES = 32
+MAX_ROLES = 16
 ROLE_CHARACTERS = 20
 
 

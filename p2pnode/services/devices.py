@@ -7,7 +7,7 @@ its file: `devices_pairing`, `devices_control`, `devices_sync`, and the list its
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 
@@ -35,6 +35,8 @@ class Devices:
         self._window = trio.Lock()
         self.on_changed: list[Callable[[], None]] = []
         """Called when certificates changed here by our own doing."""
+        self.on_left: list[Callable[[], Awaitable[None]]] = []
+        """Called when this machine is nobody's device any more."""
 
     async def start(self) -> None:
         """Remember whose device this is."""
@@ -53,6 +55,7 @@ class Devices:
             told = {"code": str(window.code), "lifetime_s": lifetime_s, "addresses": self._network.addresses()}
             emit("device.code", told)
             paired = await window.wait(lifetime_s)
+        self._changed()
         return self._paired(paired)
 
     async def enter(
@@ -158,6 +161,8 @@ class Devices:
     async def leave(self) -> Json:
         """This machine belongs to nobody again."""
         await self.roster.forget()
+        for forget in self.on_left:
+            await forget()
         self.control.cut_refused()
         return {}
 

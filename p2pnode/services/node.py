@@ -23,6 +23,8 @@ from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.devices import Devices
+from p2pnode.services.devices_state import SharedState
+from p2pnode.services.devices_sync import DeviceSync
 from p2pnode.services.doctor import Doctor
 from p2pnode.services.explain import Explain
 from p2pnode.services.following import Following
@@ -123,6 +125,9 @@ class Node:
         )
         self.checking = Checking(store, self.transfers, clock, emit)
         self.devices = Devices(store, network, me, clock, emit)
+        roster = self.devices.roster
+        shared = SharedState(store, roster, me, clock, self.lens, self.circles, self.admission, network.peer_id)
+        self.device_sync = DeviceSync(network, self.devices, shared)
         self.doctor = Doctor(
             store,
             network,
@@ -152,6 +157,7 @@ class Node:
         await self.sync.start(nursery)
         await self.gossip.start(nursery)
         await self.circles.start(nursery)
+        await self.device_sync.start(nursery)
         nursery.start_soon(for_ever, self.sealing.run)
         nursery.start_soon(for_ever, self.pruning.run)
         nursery.start_soon(for_ever, self.outbox.run)

@@ -15,6 +15,12 @@ async def device_list(node: Node, params: Params, emit: Emit) -> Json:
     return node.devices.list()
 
 
+async def device_works(node: Node, params: Params, emit: Emit) -> Json:
+    """Works that one's other machines hold."""
+    params.end()
+    return {"items": node.device_sync.state.works_elsewhere()}
+
+
 async def device_accept(node: Node, params: Params, emit: Emit) -> Json:
     """Show a pairing code (the event device.code) and wait until it is entered elsewhere."""
     name = params.optional_text("name")
@@ -52,6 +58,7 @@ async def device_leave(node: Node, params: Params, emit: Emit) -> Json:
 
 METHODS: dict[str, ApiMethod] = {
     "device.list": device_list,
+    "device.works": device_works,
     "device.accept": device_accept,
     "device.pair": device_pair,
     "device.rename": device_rename,

@@ -108,7 +108,7 @@ def passphrase(call: Call, remove: bool) -> None:
 
     _refuse_while_running(call)
     old = _passphrase("Passphrase: ") if is_sealed(call.home.identity) else None
-    new = None if remove else _ask_hidden("New passphrase: ", twice=True)
+    new = None if remove else ask_hidden("New passphrase: ", twice=True)
     change_passphrase(call.home.identity, old, new)
     if call.json:
         print_json({"locked": new is not None})
@@ -123,7 +123,7 @@ def ask_before_start(call: Call) -> dict[str, str]:
     path = call.home.identity
     if PASSPHRASE_VARIABLE in os.environ or not path.exists() or not sys.stdin.isatty() or not is_sealed(path):
         return {}
-    return {PASSPHRASE_VARIABLE: _ask_hidden("Passphrase: ", twice=False)}
+    return {PASSPHRASE_VARIABLE: ask_hidden("Passphrase: ", twice=False)}
 
 
 def _refuse_while_running(call: Call) -> None:
@@ -136,10 +136,10 @@ def _refuse_while_running(call: Call) -> None:
 
 def _passphrase(prompt: str, *, twice: bool = False) -> str:
     """From the environment, else asked for."""
-    return os.environ.get(PASSPHRASE_VARIABLE) or _ask_hidden(prompt, twice=twice)
+    return os.environ.get(PASSPHRASE_VARIABLE) or ask_hidden(prompt, twice=twice)
 
 
-def _ask_hidden(prompt: str, *, twice: bool) -> str:
+def ask_hidden(prompt: str, *, twice: bool) -> str:
     if not sys.stdin.isatty():
         raise UsageError(
             "a passphrase is needed, and there is no terminal to ask for it", hint=f"set {PASSPHRASE_VARIABLE}"

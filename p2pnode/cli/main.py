@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from p2pnode import __version__
+from p2pnode.cli.backup import backup, restore
 from p2pnode.cli.bans import peers
 from p2pnode.cli.bundle import bundle
 from p2pnode.cli.car import car
@@ -20,6 +21,7 @@ from p2pnode.cli.circles import circle, explain, proposals, review, unvouch, vot
 from p2pnode.cli.commands import Group
 from p2pnode.cli.devices import device
 from p2pnode.cli.doctor import doctor
+from p2pnode.cli.forking import fork
 from p2pnode.cli.gateway import gateway
 from p2pnode.cli.help import show_help
 from p2pnode.cli.history import history
@@ -46,7 +48,7 @@ CRASH_LOG = "cli.log"
 COMMANDS: tuple[click.Command, ...] = (
     *(tui, daemon, status, doctor, stop, peers, limits, service),
     *(cid, publish, publishing, watch, search, list_works, show, get, cat, open_work, transfers, car, bundle, gateway),
-    *(unpublish, pin, unpin, remove, storage, verify, rescue),
+    *(unpublish, pin, unpin, remove, storage, verify, rescue, backup, restore),
     *(circle, vouch, unvouch, propose, proposals, review, vote, explain, history, notices, mark, marks),
     *(identity, device, show_help),
 )
@@ -76,6 +78,7 @@ def root(context: click.Context) -> None:
         open_tui(context.obj)
 
 
+circle.add_command(fork)
 for _command in COMMANDS:
     root.add_command(_command)
 

@@ -90,6 +90,21 @@ def load_or_create_host_key(path: Path) -> bytes:
     return _bytes(path, _read_json(path, HOST_FORMAT), "seed", SEED_BYTES)
 
 
+def sealed_file(seed: bytes, passphrase: str | None) -> bytes:
+    """What a file holds that keeps a seed behind a passphrase, for a backup. UsageError if the passphrase is empty."""
+    return _identity_file(seed, passphrase or "")
+
+
+def identity_file(seed: bytes) -> bytes:
+    """What an identity file without a passphrase holds."""
+    return _plain_file(IDENTITY_FORMAT, seed)
+
+
+def plain_host_key(seed: bytes) -> bytes:
+    """What a host key file holds."""
+    return _plain_file(HOST_FORMAT, seed)
+
+
 # ---------------------------------------------------------------- 24 words
 
 

@@ -55,8 +55,7 @@ def systemd_unit(
     lines = [
         "[Unit]",
         "Description=p2pnode, a commons on your own machine",
-        "StartLimitIntervalSec=600",
-        "StartLimitBurst=5",
+        "StartLimitIntervalSec=0",
         "",
         "[Service]",
         "Type=notify",
@@ -64,7 +63,7 @@ def systemd_unit(
         "ExecStart=" + " ".join(_quoted(part, in_command=True) for part in command),
         *(f"Environment={_quoted(f'{name}={value}')}" for name, value in variables),
         "Restart=on-failure",
-        "RestartSec=10",
+        "RestartSec=30",
         f"RestartPreventExitStatus={FATAL_STATUSES}",
         f"WatchdogSec={WATCHDOG_S}",
         f"TimeoutStopSec={STOP_S}",

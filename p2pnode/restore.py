@@ -1,0 +1,182 @@
+"""A home out of a backup: everything is checked and made ready beside the home's place, and moved there in one step at the end.
+
+A home that is there is never touched. Called by `p2pnode.backup`; file format: `local.archive`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from p2pnode.config import Home
+from p2pnode.errors import DecodeError, P2pnodeError, RefusedError, UsageError
+from p2pnode.filelock import try_lock
+from p2pnode.local.archive import read_archive
+from p2pnode.local.identity import identity_file, open_identity, plain_host_key
+from p2pnode.local.keyfile import create_secret
+from p2pnode.store.snapshot import prepare_copy
+
+PLAIN = ("config.toml", "identity.key", "identity.key.sealed", "host.key.sealed", "node.db")
+LIBRARY = "library"
+READ_ONLY = 0o444
+_LIBRARY_LINE = re.compile(r"^[ \t]*library[ \t]*=.*$", re.MULTILINE)
+
+
+def restore(
+    home: Home,
+    file: str,
+    library: str | None,
+    passphrase: str | None,
+    *,
+    check: bool,
+    on_bytes: Callable[[int], None],
+) -> dict[str, Any]:
+    """Restore the backup `file` as `home`, works into `library` (None: in the home). `check`: only see whether it is whole.
+
+    RefusedError if there is a home already, or the passphrase is wrong; DecodeError if the backup is not whole.
+    """
+    if check:
+        read_archive(os.path.abspath(file), _nowhere, _ignore, on_bytes)
+        return {"restored": False}
+    _refuse_full(home.path, "a home")
+    if library is not None:
+        _refuse_full(Path(library), "a library")
+    _sweep(home.path)
+    making = Home(home.path.with_name(f".{home.path.name}.restoring-{os.getpid()}"))
+    making.path.mkdir(parents=True, mode=0o700)
+    lock = os.open(making.path / "restoring", os.O_RDWR | os.O_CREAT, 0o600)
+    try_lock(lock)
+    try:
+        about = read_archive(os.path.abspath(file), lambda name: _place(making, name), _ignore, on_bytes)
+        answer = _make_ready(making, library, passphrase)
+        _move(making, home, library)
+    finally:
+        os.close(lock)
+        shutil.rmtree(making.path, ignore_errors=True)
+    return answer | {
+        "restored": True,
+        "path": str(home.path),
+        "library": library or str(home.library),
+        "made": about.get("made"),
+    }
+
+
+def _place(making: Home, name: str) -> str:
+    if name in PLAIN or name == LIBRARY or name.startswith(f"{LIBRARY}/"):
+        return str(making.path / name)
+    raise DecodeError(f"{name[:200]!r} is nothing that a backup holds", hint="a newer p2pnode may have made it")
+
+
+def _make_ready(making: Home, library: str | None, passphrase: str | None) -> dict[str, Any]:
+    """Keys unsealed or kept sealed, settings that point to the works' new place, a database that is fit to run on."""
+    sealed, host = making.path / "identity.key.sealed", making.path / "host.key.sealed"
+    if sealed.exists():
+        create_secret(making.identity, identity_file(_open(sealed, passphrase)))
+    if host.exists() and (passphrase or sealed.exists()):
+        create_secret(making.host_key, plain_host_key(_open(host, passphrase)))
+    for path in (sealed, host):
+        path.unlink(missing_ok=True)
+    if not making.database.exists():
+        raise DecodeError("this backup holds no database")
+    making.library.mkdir(exist_ok=True)
+    for folder, _, names in os.walk(making.library):
+        for name in names:
+            os.chmod(os.path.join(folder, name), READ_ONLY)
+    missing = prepare_copy(str(making.database), lambda path: (making.library / path).exists(), time.time())
+    return {
+        "works_missing": missing,
+        "identity": making.identity.exists(),
+        "host_key": making.host_key.exists(),
+        "library_was": _point_to(making.config, library),
+    }
+
+
+def _open(path: Path, passphrase: str | None) -> bytes:
+    if passphrase is None:
+        raise UsageError(
+            "this backup is locked with a passphrase", hint="give it on a terminal or in P2PNODE_BACKUP_PASSPHRASE"
+        )
+    try:
+        return open_identity(path, passphrase).seed
+    except RefusedError as error:
+        raise RefusedError("the passphrase does not open this backup", hint=error.hint) from error
+
+
+def _point_to(config: Path, library: str | None) -> str | None:
+    """The setting `library` names the works' place from now on: two nodes on one library would delete each other's works.
+
+    What it was, if it was something else than the default.
+    """
+    text = config.read_text(encoding="utf-8") if config.exists() else ""
+    was = tomllib.loads(text).get("library") or None
+    if was is None and library is None:
+        return None
+    text = _LIBRARY_LINE.sub("", text)
+    if library is not None:
+        escaped = library.replace("\\", "\\\\").replace('"', '\\"')
+        text = f'library = "{escaped}"\n{text}'
+    found = tomllib.loads(text).get("library")
+    if found != library:
+        raise P2pnodeError("the setting `library` in this backup's config.toml cannot be changed by a program")
+    config.write_text(text, encoding="utf-8")
+    return str(was) if was else None
+
+
+def _move(making: Home, home: Home, library: str | None) -> None:
+    (making.path / "restoring").unlink()
+    if library is not None:
+        target = Path(library)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            for entry in making.library.iterdir():
+                shutil.move(str(entry), target / entry.name)
+            making.library.rmdir()
+        else:
+            shutil.move(str(making.library), target)
+    if home.path.exists():
+        home.path.rmdir()  # empty, as we saw
+    os.rename(making.path, home.path)
+    _sync(home.path.parent)
+
+
+def _refuse_full(path: Path, what: str) -> None:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RefusedError(
+            f"{path} is not empty: {what} may be there", hint="give another place; nothing is overwritten"
+        )
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a restore that was killed left beside the home; one that runs holds its lock."""
+    for stale in path.parent.glob(f".{path.name}.restoring-*"):
+        try:
+            descriptor = os.open(stale / "restoring", os.O_RDWR)
+        except OSError:
+            continue
+        try:
+            if try_lock(descriptor):
+                shutil.rmtree(stale, ignore_errors=True)
+        finally:
+            os.close(descriptor)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _nowhere(name: str) -> None:
+    return None
+
+
+def _ignore(about: dict[str, Any]) -> None:
+    return None

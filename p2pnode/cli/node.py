@@ -174,18 +174,19 @@ def peers(context: click.Context) -> None:
         print("No peers are connected. Connect to one with: p2pnode peers connect MULTIADDR")
     else:
         print_table(
-            ["PEER ID", "CAME", "RTT", "AGENT", "ADDRESS"],
+            ["PEER ID", "CAME", "WAY", "RTT", "AGENT", "ADDRESS"],
             [
                 [
                     str(item.get("peer_id")),
                     str(item.get("direction")),
+                    str(item.get("way") or ""),
                     "" if item.get("rtt_ms") is None else f"{item['rtt_ms']:.0f} ms",
                     str(item.get("agent") or ""),
                     " ".join(map(str, item.get("addresses", [])[:1])),
                 ]
                 for item in items
             ],
-            flexible=4,
+            flexible=5,
         )
         print(plural(len(items), "peer"))
 

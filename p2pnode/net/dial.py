@@ -17,6 +17,7 @@ from multiaddr import Multiaddr
 from p2pnode.errors import NetworkError, P2pnodeError
 from p2pnode.limits import DIAL_TIMEOUT_S
 from p2pnode.net.addresses import is_circuit, is_loopback
+from p2pnode.net.punch.sources import source_for
 
 STAGGER_S = 0.15
 """Head start of an address over the next one: RFC 8305 recommends 0.25 s, on a LAN less will do."""
@@ -91,7 +92,7 @@ async def _connect(swarm: Any, address: str, peer: ID) -> None:
     resolved = [address] if address.startswith("/ip") else await _resolve(address)
     for number, where in enumerate(resolved, start=1):
         try:
-            await swarm._dial_addr_single_attempt(Multiaddr(where), peer)
+            await swarm._dial_addr_single_attempt(Multiaddr(where), peer, source_for(swarm, where))
             break
         except Exception:
             if number == len(resolved):

@@ -24,6 +24,7 @@ from p2pnode.net.gossipsub import rpc
 from p2pnode.net.gossipsub.frames import FrameReader
 from p2pnode.net.gossipsub.mesh import HEARTBEAT_S, Mesh
 from p2pnode.net.gossipsub.signing import is_signed, sign
+from p2pnode.net.relay.circuit import is_relayed
 from p2pnode.net.stream import Libp2pStream
 
 log = logging.getLogger("p2pnode.net")
@@ -160,6 +161,15 @@ class Gossip:
         if neighbour is not None and neighbour.stream is not None and neighbour.stream.is_lost:
             neighbour.stream = None
             neighbour.retry_at = trio.current_time()
+
+    def better_way(self, peer: PeerId) -> None:
+        """There is another connection to it. A stream of ours that runs through a relay is given up for one on the best of them."""
+        neighbour = self._neighbours.get(peer)
+        stream = neighbour.stream if neighbour is not None else None
+        if neighbour is not None and stream is not None and is_relayed(stream.raw.muxed_conn):
+            neighbour.stream = None
+            neighbour.retry_at = trio.current_time()
+            self._nursery.start_soon(stream.aclose)
 
     def _known(self, peer: PeerId) -> _Neighbour:
         neighbour = self._neighbours.get(peer)

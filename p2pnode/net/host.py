@@ -33,6 +33,7 @@ from p2pnode.net.addresses import host_of
 from p2pnode.net.budget import Budget, Share
 from p2pnode.net.failures import say_failed, short
 from p2pnode.net.hardening import harden
+from p2pnode.net.hardening.listening import share_port
 from p2pnode.net.hardening.swarm import MAX_HANDSHAKES
 from p2pnode.net.multistream import answering
 from p2pnode.net.noise.transport import NoiseTransport
@@ -126,6 +127,7 @@ async def listen_on(host: BasicHost, addresses: Sequence[str]) -> NetworkError |
             return NetworkError(
                 f"cannot listen on {address}: {_why_not(address)}", hint="choose another port with --listen"
             )
+        share_port(swarm.listeners[address])
     return None
 
 

@@ -33,11 +33,12 @@ MAX_PROTOCOL_CHARACTERS = 128
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What a peer says of itself. `addresses` are without /p2p."""
+    """What a peer says of itself, and where it sees us (`observed`, "" if it does not say). Addresses are without /p2p."""
 
     agent: str = ""
     protocols: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    observed: str = ""
 
 
 def encode(public_key: bytes, addresses: Iterable[str], protocols: Iterable[str], observed: str | None) -> bytes:
@@ -62,7 +63,8 @@ def decode(data: bytes) -> Introduction:
         raise DecodeError("not an identify message") from error
     agent = "".join(c for c in message.agent_version[:MAX_AGENT_CHARACTERS] if c.isprintable())
     protocols = [p for p in message.protocols[:MAX_PROTOCOLS] if len(p) <= MAX_PROTOCOL_CHARACTERS and p.isprintable()]
-    return Introduction(agent, tuple(protocols), tuple(usable_binary(message.listen_addrs)))
+    observed = usable_binary([message.observed_addr])
+    return Introduction(agent, tuple(protocols), tuple(usable_binary(message.listen_addrs)), "".join(observed))
 
 
 async def ask(stream: Stream) -> Introduction:

@@ -25,7 +25,12 @@ from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.multistream import Proposal, open_muxed
+from p2pnode.net.nat import dialback_messages
+from p2pnode.net.nat.outside import Outside, Wishes
+from p2pnode.net.nat.standing import Standing
 from p2pnode.net.peers import Peers
+from p2pnode.net.punch import messages as punch_messages
+from p2pnode.net.punch.punching import Punching
 from p2pnode.net.push import Push
 from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
@@ -33,7 +38,17 @@ from p2pnode.net.relay.relaying import Relaying
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.net.traffic import Traffic
 from p2pnode.net.worth import Worths
-from p2pnode.ports import AddressBook, Ban, NetworkNumbers, PeerEvent, PeerView, ProviderRecords, Stream, WallClock
+from p2pnode.ports import (
+    AddressBook,
+    Ban,
+    NetworkNumbers,
+    PeerEvent,
+    PeerView,
+    ProviderRecords,
+    Reachability,
+    Stream,
+    WallClock,
+)
 
 log = logging.getLogger("p2pnode.net")
 
@@ -46,8 +61,6 @@ GOSSIP_STREAM_S = 10.0
 """For our gossip stream to a new neighbour; it is tried again."""
 LAN_POLITENESS_S = 2.0
 """Of two nodes that see each other on the LAN the one with the smaller ID dials at once, the other only later."""
-DHT_STREAMS_PER_PEER = 8
-"""A lookup keeps one or two streams to a peer; the rest is room for parallel lookups."""
 RESTART_S = 5.0
 """Pause before background work that failed is begun again."""
 BROKEN_RULE_POINTS = 5
@@ -72,6 +85,7 @@ class Libp2pNetwork:
         bans: Bans,
         relay_limits: RelayLimits | None = None,
         relays: Sequence[tuple[PeerId, str]] = (),
+        wishes: Wishes = Wishes(),
     ) -> None:
         self._host = host
         self._swarm = host.get_network()
@@ -96,6 +110,7 @@ class Libp2pNetwork:
             clock,
             limits=relay_limits,
             relays=relays,
+            verdict=lambda: self.outside.verdict,
         )
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
         self._reach = Reach(
@@ -113,18 +128,45 @@ class Libp2pNetwork:
         self.relaying.on_changed.append(self._push.changed)
         self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
         self.serve(gossip.PROTOCOL, self.gossip.serve, streams_per_peer=gossip.STREAMS_PER_PEER)
-        self.serve(self._kad_protocol, self.dht.server.serve, streams_per_peer=DHT_STREAMS_PER_PEER)
         self.relaying.serve(self.serve)
+        self.punching = Punching(
+            self._swarm,
+            self._id,
+            self.peers_table,
+            self._open_on,
+            self._direct_addresses,
+            self._is_banned,
+            nursery,
+        )
+        self.peers_table.on_more.append(self.gossip.better_way)
+        self.serve(punch_messages.PROTOCOL, self.punching.serve, streams_per_peer=1)
+        self.outside = Outside(
+            self._swarm,
+            self.peers_table,
+            self._id,
+            direct=self._direct_addresses,
+            seen=self.punching.seen.addresses,
+            open_stream=self._open_on_connection,
+            wishes=wishes,
+        )
+        self.serve(dialback_messages.PROTOCOL, self.outside.dial_backs.serve, streams_per_peer=1)
+        self.standing = Standing(self.outside, self.relaying, self.dht, self._kad_protocol, self.serve, self.unserve)
+        self.outside.on_changed += [self.standing.settle, self._push.changed]
+        self.outside.on_moved += [self.punching.changed, self.relaying.moved]
 
     def start(self, bootstrap: Sequence[tuple[PeerId, str]], lan_name: str | None) -> None:
         """What goes on in the background, once we listen. `lan_name` None: nothing on the LAN."""
         self._keeper = Keeper(bootstrap, self._book, self.peers_table.ids, self._reach.connect)
         self._nursery.start_soon(self._for_ever, self._keeper.run)
+        self.outside.on_moved.append(self._keeper.hurry)
+        self.outside.start(self._nursery, self._for_ever)
+        self._nursery.start_soon(self._for_ever, self.standing.look_for_relays)
         self._nursery.start_soon(self._for_ever, self.dht.run)
         if self.ipfs is not None:
             self._nursery.start_soon(self._for_ever, self.ipfs.run)
         self._nursery.start_soon(self._for_ever, self.relaying.run)
         self._nursery.start_soon(self._for_ever, self._push.run)
+        self._nursery.start_soon(self._for_ever, self.punching.run)
         self._nursery.start_soon(self._for_ever, self.gossip.run)
         if lan_name is not None:
             self._nursery.start_soon(Lan(lan_name, self._id, self._direct_addresses, self._seen_on_lan).run)
@@ -157,6 +199,14 @@ class Libp2pNetwork:
     def numbers(self) -> NetworkNumbers:
         """See the port."""
         return NetworkNumbers(len(self.dht.table), self._swarm.get_total_connections(), MAX_CONNECTIONS)
+
+    def reach(self) -> Reachability:
+        """See the port."""
+        return self.standing.reach()
+
+    async def reach_changed(self) -> None:
+        """See the port."""
+        await self.standing.changed()
 
     def banned(self) -> list[Ban]:
         """See the port."""
@@ -291,7 +341,7 @@ class Libp2pNetwork:
 
     def _own_addresses(self) -> list[str]:
         """Where peers may try us: those through relays come last, and are among the first few that peers keep."""
-        return self.relaying.with_circuits(self._direct_addresses())
+        return self.relaying.with_circuits(self.outside.with_public(self._direct_addresses()))
 
     def _direct_addresses(self) -> list[str]:
         bound = [str(address) for listener in self._swarm.listeners.values() for address in listener.get_addrs()]
@@ -334,8 +384,11 @@ class Libp2pNetwork:
             raise NetworkError(f"{peer} does not speak {protocol}, or hung up") from error
 
     async def _open_on_connection(self, peer: PeerId, protocol: str) -> Libp2pStream:
+        return await self._open_on(peer, protocol, self.peers_table.connections(peer))
+
+    async def _open_on(self, peer: PeerId, protocol: str, connections: Sequence[Any]) -> Libp2pStream:
         """Of a peer whose introduction names the protocol its answer is not awaited: what we say goes out with the proposal."""
-        raw = await open_muxed(self.peers_table.connections(peer))
+        raw = await open_muxed(connections)
         proposal = Proposal(protocol)
         introduction = self.peers_table.introduction(peer)
         if introduction is not None and protocol in introduction.protocols:
@@ -387,6 +440,8 @@ class Libp2pNetwork:
         """Where a peer says that it is: when it comes, and when that changes."""
         if introduction.addresses:
             await self._book.remember(peer, introduction.addresses, answered=False)
+        if introduction.observed and self.peers_table.is_connected_directly(peer):
+            self.punching.seen.told(peer, introduction.observed)
         if self._kad_protocol in introduction.protocols:
             self.dht.met(Contact(peer, introduction.addresses))
         if self.ipfs is not None:
@@ -395,6 +450,8 @@ class Libp2pNetwork:
     async def _heard_again(self, peer: PeerId, introduction: identify.Introduction) -> None:
         if self.peers_table.introduced_again(peer, introduction):
             await self._heard(peer, introduction)
+            if self._kad_protocol not in introduction.protocols:
+                self.dht.table.remove(peer)  # it is a client from now on
 
     def _seen_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
         if not self.peers_table.is_connected(peer) and self._lan_dials < MAX_SEEN_ON_LAN:
@@ -432,12 +489,13 @@ async def open_network(
     relay_limits: RelayLimits | None = None,
     relays: Sequence[str] = (),
     ipfs: bool = False,
+    wishes: Wishes = Wishes(),
 ) -> AsyncIterator[Libp2pNetwork]:
     """A running network: listening, in the DHT, on the LAN, dialling `bootstrap` and old acquaintances in the background.
 
     `host_key` is a 32-byte Ed25519 seed, `listen` multiaddrs without /p2p (port 0: any), `bootstrap` and `relays` multiaddrs with it.
     With `relay_limits` it relays for others within them; at `relays` it asks for a place itself; with `ipfs` it is a client of
-    IPFS's DHT too.
+    IPFS's DHT too. `wishes`: what it may do by itself to be reached, and for others once it is.
     UsageError for malformed addresses, NetworkError if an address cannot be listened on. Leaving closes everything within
     about two seconds.
     """
@@ -455,7 +513,16 @@ async def open_network(
 
     async with run_host(host, admit), trio.open_nursery() as nursery:
         network = Libp2pNetwork(
-            host, nursery, network_name, address_book, providers, clock, bans, relay_limits, known[len(bootstrap) :]
+            host,
+            nursery,
+            network_name,
+            address_book,
+            providers,
+            clock,
+            bans,
+            relay_limits,
+            known[len(bootstrap) :],
+            wishes,
         )
         network.meter = traffic
         nursery.start_soon(traffic.run)

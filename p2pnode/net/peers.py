@@ -17,6 +17,7 @@ from p2pnode.net.addresses import peer_id
 from p2pnode.net.identify import Introduction
 from p2pnode.net.relay.circuit import is_relayed
 from p2pnode.ports import Direction, PeerEvent, PeerView
+from p2pnode.ports.network import Way
 
 
 class Subscription:
@@ -53,6 +54,7 @@ class Peers:
         self._subscriptions: list[Subscription] = []
         self.on_gone: list[Callable[[PeerId], None]] = []
         self.on_fewer: list[Callable[[PeerId], None]] = []
+        self.on_more: list[Callable[[PeerId], None]] = []
 
     # the notifee's face towards the swarm
     async def connected(self, network: Any, connection: Any) -> None:
@@ -60,6 +62,9 @@ class Peers:
         if peer not in self._known:
             self._known.add(peer)
             self._greet(peer)
+        else:
+            for callback in self.on_more:
+                callback(peer)
 
     async def disconnected(self, network: Any, connection: Any) -> None:
         peer = peer_id(connection.muxed_conn.peer_id)
@@ -127,7 +132,7 @@ class Peers:
         return sorted(self._known)
 
     def _view(self, peer: PeerId) -> PeerView:
-        connection = self.connections(peer)[0]
+        connection = min(self.connections(peer), key=lambda one: is_relayed(one.muxed_conn))
         introduction = self._introductions[peer]
         addresses = dict.fromkeys(
             ([self._dialled[peer]] if peer in self._dialled else []) + list(introduction.addresses)
@@ -141,6 +146,7 @@ class Peers:
             introduction.agent,
             round(rtt_s * 1000, 2) if rtt_s > 0 else None,
             introduction.protocols,
+            _way(connection.muxed_conn),
         )
 
     @asynccontextmanager
@@ -157,3 +163,9 @@ class Peers:
     def _tell(self, event: PeerEvent) -> None:
         for subscription in self._subscriptions:
             subscription.put(event)
+
+
+def _way(muxed: Any) -> Way:
+    if is_relayed(muxed):
+        return "relayed"
+    return "punched" if muxed.punched else "direct"

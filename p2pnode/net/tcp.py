@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from libp2p.transport.tcp.tcp import TCP
+import trio
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.transport.exceptions import OpenConnectionError
+from libp2p.transport.tcp import tcp as upstream
 
+from p2pnode.net.addresses import host_of
 from p2pnode.net.traffic import Traffic
 
+TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EINVAL, errno.EACCES)
+"""From this port nothing can be opened to there: a connection is, or was a moment ago, or the system shares no ports."""
 
-class MeteredTCP(TCP):  # type: ignore[misc]  # libp2p is not checked
+
+class MeteredTCP(upstream.TCP):  # type: ignore[misc]  # libp2p is not checked
     """Its connections are `net.socket`s: see `hardening.throughput`."""
 
     def __init__(self, traffic: Traffic) -> None:
@@ -20,6 +29,38 @@ class MeteredTCP(TCP):  # type: ignore[misc]  # libp2p is not checked
     async def dial(self, maddr: Any) -> Any:
         """A raw connection. libp2p's OpenConnectionError."""
         connection = await super().dial(maddr)
+        connection.stream.meter(self._traffic)
+        return connection
+
+    async def dial_with_source(self, maddr: Any, source: tuple[str, int]) -> Any:
+        """As `dial`, from a port of ours where that is possible, else from any."""
+        try:
+            return await self.dial_from(maddr, source)
+        except OpenConnectionError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno in TAKEN:
+                return await self.dial(maddr)
+            raise
+
+    async def dial_from(self, maddr: Any, source: tuple[str, int] | None) -> Any:
+        """As `dial`, from this port and no other (None: any). OpenConnectionError, with the OSError as its cause."""
+        if source is None:
+            return await self.dial(maddr)
+        address = str(maddr)
+        family = socket.AF_INET6 if ":" in source[0] else socket.AF_INET
+        opening = trio.socket.socket(family, socket.SOCK_STREAM)
+        try:
+            opening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if hasattr(socket, "SO_REUSEPORT"):
+                opening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            await opening.bind(source)
+            await opening.connect((host_of(address), int(address.split("/")[4])))
+        except OSError as error:
+            opening.close()
+            raise OpenConnectionError(f"cannot open {address} from port {source[1]}") from error
+        except BaseException:
+            opening.close()
+            raise
+        connection = RawConnection(upstream.TrioTCPStream(trio.SocketStream(opening)), True)
         connection.stream.meter(self._traffic)
         return connection
 

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 from p2pnode.core.ids import PeerId
 
 Direction = Literal["inbound", "outbound"]
+Way = Literal["direct", "punched", "relayed"]
+"""By itself, by calling each other at once through two routers, or through a third node."""
 
 
 class Stream(Protocol):
@@ -39,6 +41,7 @@ class PeerView:
     agent: str
     rtt_ms: float | None
     protocols: tuple[str, ...]
+    way: Way = "direct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,34 @@ class NetworkNumbers:
     dht_peers: int
     connections: int
     most_connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reachability:
+    """How others get to this node, as far as is known. Addresses are without /p2p."""
+
+    verdict: Literal["unknown", "public", "private"] = "unknown"
+    """What peers found that dialled back; "unknown" while nobody from the internet was asked."""
+    voices: int = 0
+    """How many peers that rests on."""
+    public: tuple[str, ...] = ()
+    """Where the internet reaches us."""
+    mapped: str = ""
+    """What the router says that it forwards to us; "" for nothing."""
+    mapped_by: str = ""
+    """In which language it was asked: "NAT-PMP" or "UPnP"."""
+    port: int = 0
+    """The TCP port that a router would have to forward; 0: none, we listen on this machine only."""
+    relays: tuple[PeerId, ...] = ()
+    """Where others reach us through a third node."""
+    dht_server: bool = True
+    """Whether we answer the DHT's questions, or only ask."""
+    is_relay: bool = False
+    """Whether we are a relay for others; then the next three count."""
+    places: int = 0
+    circuits: int = 0
+    relayed_bytes: int = 0
+    """Since the start, both ways."""
 
 
 class Network(Protocol):
@@ -167,6 +198,14 @@ class Network(Protocol):
 
     def penalise(self, peer: PeerId, points: int, reason: str) -> None:
         """Count misbehaviour; at 100 points a peer is disconnected and banned for a while. Bans are timed and listed."""
+        ...
+
+    def reach(self) -> Reachability:
+        """How others get to this node."""
+        ...
+
+    async def reach_changed(self) -> None:
+        """Return when `reach` may say something else, or when our addresses are others than before."""
         ...
 
     def banned(self) -> list[Ban]:

@@ -1,9 +1,10 @@
-"""Mend: two nodes can listen on one port at once."""
+"""Mend: two nodes can listen on one port at once. What the defect was good for, we do otherwise: see `share_port`."""
 
 from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 
@@ -20,3 +21,12 @@ def listen_exclusively() -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
     tcp._set_reuse_flags = set_reuse_flags
+
+
+def share_port(listener: Any) -> None:
+    """Let this node open connections from the port that it listens on (`net.punch.sources`), once it has it for itself: another
+    process that wants to listen there does not share, and is refused."""
+    for one in listener.listeners:
+        if hasattr(socket, "SO_REUSEPORT"):
+            with suppress(OSError):
+                one.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -24,6 +24,7 @@ class CircuitIO(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._received: memoryview = memoryview(b"")
+        self.moved_bytes = 0  # both ways
 
     async def read(self, n: int | None = None) -> bytes:
         """At least one byte and at most `n`; b"" at the end. ConnectionClosedError if the circuit broke."""
@@ -35,11 +36,13 @@ class CircuitIO(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
             except NetworkError as error:
                 raise ConnectionClosedError(error.message) from error
         taken = self._received if n is None else self._received[:n]
+        self.moved_bytes += len(taken)
         self._received = self._received[len(taken) :]
         return bytes(taken)
 
     async def write(self, data: bytes) -> None:
         """All of `data`. ConnectionClosedError if the circuit broke."""
+        self.moved_bytes += len(data)
         try:
             await self._stream.send_all(data)
         except NetworkError as error:
@@ -63,6 +66,11 @@ def raw_circuit(stream: Stream, relay: PeerId, *, initiator: bool) -> RawConnect
 def is_relayed(muxed: Any) -> bool:
     """Whether a connection of our muxer goes through a relay."""
     return bool(muxed.get_connection_type() == ConnectionType.RELAYED)
+
+
+def moved_bytes(muxed: Any) -> int:
+    """What went through a relayed connection of our muxer so far, both ways."""
+    return int(muxed.secured_conn.conn.stream.moved_bytes)
 
 
 def host_of_connection(muxed: Any) -> str:

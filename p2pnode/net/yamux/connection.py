@@ -46,6 +46,7 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
         self.secured_conn = secured_conn
         self.peer_id = peer_id
         self.on_close = on_close
+        self.punched = False  # whether both sides called at once (`net.punch`)
         self.event_started = trio.Event()
         self.event_shutting_down = trio.Event()
         self.event_closed = trio.Event()

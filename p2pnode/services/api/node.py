@@ -78,6 +78,7 @@ async def peer_list(node: Node, params: Params, emit: Emit) -> Json:
                 "direction": peer.direction,
                 "agent": peer.agent,
                 "rtt_ms": None if peer.rtt_ms is None else round(peer.rtt_ms, 1),
+                "way": peer.way,
             }
             for peer in node.network.peers()
         ]

@@ -254,6 +254,8 @@ class Reconciliation:
         self._say_ranges(REST, frames)
         self._say_wants(frames)
         self._say_records(loaded, frames)
+        if len(frames) == 1 and frames[0][0] == wire.SALT:
+            self._add(frames, wire.encode_empty())  # a salt carries no flags
         return self._end_turn(frames)
 
     def _end_turn(self, frames: list[bytes]) -> list[bytes]:

@@ -12,13 +12,16 @@ changed. So an insert writes at most one block anew, and a fingerprint adds the 
 from __future__ import annotations
 
 import hashlib
+import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 
 from p2pnode.core.ids import ID_BYTES, RecordId
 
 CREATED_BYTES = 8
 KEY_BYTES = CREATED_BYTES + ID_BYTES
+WORDS_A_KEY = KEY_BYTES // 8
 FINGERPRINT_BYTES = 16
 """128 bits: an accident is out of question; crafted collisions are the salted digest's business (design 4.5)."""
 BLOCK_KEYS = 64
@@ -248,6 +251,12 @@ def _place(block: bytes, bound: bytes) -> int:
 
 
 def _total(block: bytes) -> int:
-    """The ids of a block, added up."""
-    ids = range(CREATED_BYTES, len(block), KEY_BYTES)
-    return sum(int.from_bytes(block[place : place + ID_BYTES], "big") for place in ids)
+    """The ids of a block, added up: as columns of 64 bits, which takes half the time of adding long integers."""
+    words: tuple[int, ...] = _words(len(block)).unpack(block)
+    high, upper, lower, low = (sum(words[column::WORDS_A_KEY]) for column in range(1, WORDS_A_KEY))
+    return (high << 192) + (upper << 128) + (lower << 64) + low
+
+
+@cache  # a size for every count of keys that fit a block
+def _words(size: int) -> struct.Struct:
+    return struct.Struct(f">{size // 8}Q")

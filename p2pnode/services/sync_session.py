@@ -38,7 +38,7 @@ T = TypeVar("T")
 class Outcome:
     """`complete`: both sides settled everything; False: cut, go on later. `received` are records, `new` those that were admitted.
 
-    `lacking` records did not come, as the peer has no more than their ids; `bare`: it is so with us. `salted`: whether it was such a session.
+    `lacking` records did not come, as the peer has no more than their ids; `bare`: so it is with us. `salted`: it was such a session.
     """
 
     complete: bool

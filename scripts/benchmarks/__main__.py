@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import bitswap, commands, content, curation, far, moving, network, real, transport
+from scripts.benchmarks import bitswap, commands, content, curation, far, moving, network, real, syncing, transport
 from scripts.benchmarks.figures import Figure
 
 ROWS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -24,6 +24,8 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "dht": network.dht,
     "requests": network.requests,
     "tally": curation.tally,
+    "sync": syncing.engines,
+    "door": syncing.door,
     "cli": commands.cli,
     "memory": commands.memory,
     "idle": commands.idle,

@@ -17,7 +17,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.core.keyspace import KEY_BYTES, wire_key
 from p2pnode.errors import DecodeError, NetworkError, P2pnodeError
 from p2pnode.net.addresses import to_id
-from p2pnode.net.kad.announce import Announcer
+from p2pnode.net.kad.announce import Announcer, Neighbourhood
 from p2pnode.net.kad.client import REQUEST_S, KadClient, Open
 from p2pnode.net.kad.lookup import LINGER_S, Ask, Lookup
 from p2pnode.net.kad.patience import Patience
@@ -277,11 +277,11 @@ class Dht:
     def _patience_of(self, peer: PeerId) -> float:
         return self._patience.of(peer, trio.current_time(), connected=self._is_connected(peer))
 
-    async def _nearest(self, wire: bytes) -> list[Contact]:
+    async def _nearest(self, wire: bytes) -> Neighbourhood:
         lookup = self._lookup(place_of(wire), lambda contact: self._request(contact, KadMessage("FIND_NODE", wire)))
         with trio.move_on_after(LOOKUP_S):
             await lookup.run()
-        return lookup.answered
+        return Neighbourhood(lookup.answered, lookup.ball_bits)
 
     async def _request(self, contact: Contact, *messages: KadMessage) -> KadMessage:
         """A request that keeps the routing table true: who answers is in it, who does not any more is not."""

@@ -1,8 +1,8 @@
 """Telling many keys at once: one look-up serves all keys of a region, and a peer gets those that it shall hold on one stream.
 
-A region is a part of the key space whose peers are all known: the nearest BUCKET_PEERS of one place fill a ball around it, and the
-largest subtree inside that ball has no other peers. With the ball of a place in the neighbouring half it is twice as large and has
-enough peers, so that each of its keys goes to the very peers that a look-up for it would have found.
+A region is a part of the key space whose peers are all known: the nearest BUCKET_PEERS of one place, dead or alive, fill a ball around
+it, and the largest subtree inside that ball has no other peers. With the ball of a place in the neighbouring half it is twice as large
+and has enough peers, so that each of its keys goes to the very peers that a look-up for it would have found.
 
 Knows no streams: `look` makes a look-up, `tell` one peer's batch. Used by `net.dht` only.
 """
@@ -31,8 +31,16 @@ REGION_S = 300.0
 MAX_GONE = 5
 """... or when this many of its peers did not answer."""
 
-Look = Callable[[bytes], Awaitable[list[Contact]]]
-"""The peers nearest to a key that answered, nearest first; fewer than BUCKET_PEERS: there are no others."""
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """What a look-up found: the nearest `peers` that answered, and how large a subtree around the key holds no others (its bits)."""
+
+    peers: Sequence[Contact]
+    bits: int
+
+
+Look = Callable[[bytes], Awaitable[Neighbourhood]]
 Tell = Callable[[Contact, Sequence[bytes]], Awaitable[bool | None]]
 """Tell one peer these keys. Whether it holds them now; None: it does not answer."""
 
@@ -86,18 +94,13 @@ class Announcer:
         known, now = self._region, trio.current_time()
         if known is not None and known.peers and known.covers(place) and known.is_fresh(now):
             return known
-        nearest = await self._look(wire)
-        peers = {contact.peer: contact for contact in nearest}
-        if len(nearest) < BUCKET_PEERS:
-            self._region = Region(place, PLACE_BITS, peers, now)
-            return self._region
-        bits = _ball_bits(place, nearest)
-        neighbour = _within(places, place ^ 1 << bits, bits)
+        found = await self._look(wire)
+        bits, peers = found.bits, {contact.peer: contact for contact in found.peers}
+        neighbour = _within(places, place ^ 1 << bits, bits) if bits < PLACE_BITS else None
         if neighbour is not None:
-            others = await self._look(neighbour[1])
-            peers |= {contact.peer: contact for contact in others}
-            if len(others) < BUCKET_PEERS or _ball_bits(neighbour[0], others) >= bits:
-                bits += 1  # both halves are known
+            beside = await self._look(neighbour[1])
+            peers |= {contact.peer: contact for contact in beside.peers}
+            bits += beside.bits >= bits  # both halves are known
         self._region = Region(place, bits, peers, now)
         return self._region
 
@@ -123,11 +126,6 @@ class Announcer:
         async with trio.open_nursery() as nursery:
             for peer, wires in shares.items():
                 nursery.start_soon(share, region.peers[peer], wires)
-
-
-def _ball_bits(place: int, nearest: Sequence[Contact]) -> int:
-    """Bits of the largest subtree around a place that has no other peers than the nearest ones."""
-    return (place_of_peer(nearest[-1].peer) ^ place).bit_length() - 1
 
 
 def _within(places: Sequence[tuple[int, bytes]], place: int, bits: int) -> tuple[int, bytes] | None:

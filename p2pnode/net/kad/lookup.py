@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import trio
 
 from p2pnode.core.ids import PeerId
+from p2pnode.core.keyspace import PLACE_BITS
 from p2pnode.errors import P2pnodeError
 from p2pnode.net.kad.table import BUCKET_PEERS, place_of_peer
 from p2pnode.net.kad.wire import Contact, KadMessage
@@ -70,6 +71,14 @@ class Lookup:
             for c in self._nearest()
             if c.peer in self._asked and c.peer not in self._failed and c.peer not in self._late_at
         ][:BUCKET_PEERS]
+
+    @property
+    def ball_bits(self) -> int:
+        """Bits of the largest subtree around the place all of whose peers are known, dead ones too; PLACE_BITS: all of the network."""
+        nearest = self._nearest()
+        if len(nearest) < BUCKET_PEERS:
+            return PLACE_BITS
+        return self._candidates[nearest[BUCKET_PEERS - 1].peer][0].bit_length() - 1
 
     def stop(self) -> None:
         """Called by `ask` when it has what it wanted: nothing more is asked."""

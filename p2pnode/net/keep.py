@@ -48,6 +48,10 @@ class Keeper:
                     nursery.start_soon(self._try, peer, addresses)
             await trio.sleep(ROUND_S * random.uniform(0.8, 1.2))
 
+    def hurry(self) -> None:
+        """We are somewhere else: whoever could not be reached from there is tried at once."""
+        self._retry.clear()
+
     def rest(self, peer: PeerId) -> None:
         """It was disconnected on purpose: leave it alone for the longest pause."""
         self._resting[peer] = trio.current_time() + LAST_RETRY_S

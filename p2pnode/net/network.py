@@ -26,7 +26,7 @@ from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
 from p2pnode.net.multistream import Proposal, open_muxed
 from p2pnode.net.nat import dialback_messages
-from p2pnode.net.nat.outside import Outside, Wishes
+from p2pnode.net.nat.outside import NO_WISHES, Outside, Wishes
 from p2pnode.net.nat.standing import Standing
 from p2pnode.net.peers import Peers
 from p2pnode.net.punch import messages as punch_messages
@@ -85,7 +85,7 @@ class Libp2pNetwork:
         bans: Bans,
         relay_limits: RelayLimits | None = None,
         relays: Sequence[tuple[PeerId, str]] = (),
-        wishes: Wishes = Wishes(),
+        wishes: Wishes = NO_WISHES,
     ) -> None:
         self._host = host
         self._swarm = host.get_network()
@@ -101,6 +101,15 @@ class Libp2pNetwork:
         self.meter = Traffic()
         self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
         self.gossip = Gossip(self._id, host.get_private_key(), self._open_gossip, nursery)
+        self.outside = Outside(
+            self._swarm,
+            self.peers_table,
+            self._id,
+            direct=self._direct_addresses,
+            seen=lambda: self.punching.seen.addresses(),
+            open_stream=self._open_on_connection,
+            wishes=wishes,
+        )
         self.relaying = Relaying(
             self._swarm,
             self.peers_table,
@@ -140,15 +149,6 @@ class Libp2pNetwork:
         )
         self.peers_table.on_more.append(self.gossip.better_way)
         self.serve(punch_messages.PROTOCOL, self.punching.serve, streams_per_peer=1)
-        self.outside = Outside(
-            self._swarm,
-            self.peers_table,
-            self._id,
-            direct=self._direct_addresses,
-            seen=self.punching.seen.addresses,
-            open_stream=self._open_on_connection,
-            wishes=wishes,
-        )
         self.serve(dialback_messages.PROTOCOL, self.outside.dial_backs.serve, streams_per_peer=1)
         self.standing = Standing(self.outside, self.relaying, self.dht, self._kad_protocol, self.serve, self.unserve)
         self.outside.on_changed += [self.standing.settle, self._push.changed]
@@ -489,7 +489,7 @@ async def open_network(
     relay_limits: RelayLimits | None = None,
     relays: Sequence[str] = (),
     ipfs: bool = False,
-    wishes: Wishes = Wishes(),
+    wishes: Wishes = NO_WISHES,
 ) -> AsyncIterator[Libp2pNetwork]:
     """A running network: listening, in the DHT, on the LAN, dialling `bootstrap` and old acquaintances in the background.
 

@@ -171,6 +171,14 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
         """Address and port of the other side, None if it was gone before we looked."""
         return self._remote
 
+    @property
+    def local_host(self) -> str:
+        """The IP address at our end, "" if it is gone."""
+        try:
+            return str(self._socket.getsockname()[0])
+        except OSError:
+            return ""
+
 
 def _lost(error: OSError) -> ConnectionClosedError:
     """Not raised from a reset: that is how a peer hangs up, and not why it could not be reached."""

@@ -19,6 +19,7 @@ from p2pnode.ports.network import (
     NetworkNumbers,
     PeerEvent,
     PeerView,
+    Reachability,
     Stream,
     Traffic,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "PeerView",
     "Place",
     "ProviderRecords",
+    "Reachability",
     "Stock",
     "Store",
     "Stream",

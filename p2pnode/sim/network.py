@@ -19,7 +19,7 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import Bans
-from p2pnode.ports import Ban, ContentRouting, Direction, NetworkNumbers, PeerEvent, PeerView, Stream
+from p2pnode.ports import Ban, ContentRouting, Direction, NetworkNumbers, PeerEvent, PeerView, Reachability, Stream
 from p2pnode.sim.faults import NONE, Faults
 from p2pnode.sim.stream import Link, SimStream, stream_pair
 
@@ -223,6 +223,12 @@ class SimNetwork:
 
     def numbers(self) -> NetworkNumbers:
         return NetworkNumbers(len(self._connected), len(self._connected), 320)
+
+    def reach(self) -> Reachability:
+        return Reachability()
+
+    async def reach_changed(self) -> None:
+        await trio.sleep_forever()
 
     def banned(self) -> list[Ban]:
         return self._bans.current(trio.current_time())

@@ -40,11 +40,18 @@ OpenDirect = Callable[[PeerId, str], Awaitable[Stream]]
 
 
 class Hop:
-    """One relay. `open_direct` opens a stream on a direct connection that is there, `addresses` are our own without circuits."""
+    """One relay. `open_direct` opens a stream on a direct connection that is there, `addresses` are our own without circuits,
+    `carried` is told how many bytes went through."""
 
     def __init__(
-        self, limits: RelayLimits, open_direct: OpenDirect, addresses: Callable[[], Sequence[str]], clock: WallClock
+        self,
+        limits: RelayLimits,
+        open_direct: OpenDirect,
+        addresses: Callable[[], Sequence[str]],
+        clock: WallClock,
+        carried: Callable[[int], None] = lambda count: None,
     ) -> None:
+        self._carried = carried
         self._limits = limits
         self._open_direct = open_direct
         self._addresses = addresses
@@ -122,7 +129,7 @@ class Hop:
                 return
             try:
                 await stream.send_all(encode_hop(HopMessage("STATUS", limit=self._limits.circuit, status=Status.OK)))
-                await splice(stream, called, self._limits.circuit)
+                await splice(stream, called, self._limits.circuit, self._carried)
             finally:
                 with trio.CancelScope(shield=True), trio.move_on_after(0.5):
                     await called.aclose()

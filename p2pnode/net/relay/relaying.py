@@ -13,6 +13,7 @@ from libp2p.peer.id import ID
 
 from p2pnode.core.ids import PeerId
 from p2pnode.net.addresses import MAX_PEER_ADDRESSES, is_near_ip
+from p2pnode.net.nat.voices import Verdict
 from p2pnode.net.peers import Peers
 from p2pnode.net.relay.circuit import host_of_connection, is_relayed
 from p2pnode.net.relay.client import RelayClient
@@ -44,7 +45,12 @@ class Relaying:
         *,
         limits: RelayLimits | None = None,
         relays: Sequence[tuple[PeerId, str]] = (),
+        verdict: Callable[[], Verdict] = lambda: "unknown",
     ) -> None:
+        self._verdict = verdict
+        self._open_direct, self._direct_addresses, self._clock = open_direct, direct_addresses, clock
+        self.relayed_bytes = 0
+        """Carried for others since the start, both ways."""
         self._swarm = swarm
         self._peers = peers
         self._relays = [(peer, address) for peer, address in relays if peer != own]
@@ -55,9 +61,41 @@ class Relaying:
         self._stop = Stop(swarm, self._expects)
         self.hop: Hop | None = None
         if limits is not None:
-            self.hop = Hop(limits, lambda peer, protocol: open_direct(peer, protocol, ""), direct_addresses, clock)
-            peers.on_gone.append(self.hop.gone)
-        peers.on_gone.append(self._reservations.gone)
+            self.hop = self._new_hop(limits)
+        peers.on_gone += [self._reservations.gone, self._gone]
+
+    def _new_hop(self, limits: RelayLimits) -> Hop:
+        open_direct = self._open_direct
+        return Hop(
+            limits,
+            lambda peer, protocol: open_direct(peer, protocol, ""),
+            self._direct_addresses,
+            self._clock,
+            self._carried,
+        )
+
+    def _carried(self, count: int) -> None:
+        self.relayed_bytes += count
+
+    def _gone(self, peer: PeerId) -> None:
+        if self.hop is not None:
+            self.hop.gone(peer)
+
+    def offer(self, serve: Callable[..., None], limits: RelayLimits) -> None:
+        """Be a relay from now on. `serve` is that of `ports.Network`."""
+        if self.hop is None:
+            self.hop = self._new_hop(limits)
+            self.serve(serve)
+
+    def withdraw(self, unserve: Callable[[str], None]) -> None:
+        """Be none any more; circuits that are open go on to their limits."""
+        self.hop = None
+        unserve(HOP_PROTOCOL)
+
+    def moved(self) -> None:
+        """We are somewhere else: what refused us there may not here."""
+        self._was_reached = False
+        self._reservations.hurry()
 
     def serve(self, serve: Callable[..., None]) -> None:
         """Answer the protocols of relays. `serve` is that of `ports.Network`."""
@@ -104,10 +142,13 @@ class Relaying:
         return [(peer, address) for peer, address in found if self._peers.is_connected_directly(peer)]
 
     def _reached(self) -> bool:
-        """Whether anybody from the open internet came to us directly since we run."""
+        """Whether the internet reaches us: peers tell, and before they do, whether anybody from there came to us directly."""
+        if (verdict := self._verdict()) != "unknown":
+            return verdict == "public"
         self._was_reached = self._was_reached or any(
             connection.direction.name == "INBOUND"
             and not is_relayed(connection.muxed_conn)
+            and not connection.muxed_conn.punched
             and (host := host_of_connection(connection.muxed_conn))
             and not is_near_ip(host)
             for connection in self._swarm.get_connections()

@@ -63,6 +63,10 @@ class Reservations:
         """Where we can be reached through relays, without /p2p at the end."""
         return [address for held in self._held.values() for address in held.addresses]
 
+    def hurry(self) -> None:
+        """Ask again at once where we were refused."""
+        self._retry.clear()
+
     def gone(self, relay: PeerId) -> None:
         """The last connection to a relay went, and with it our place."""
         if self._held.pop(relay, None) is not None:
@@ -82,7 +86,8 @@ class Reservations:
             self.gone(relay)
         self._retry = {relay: entry for relay, entry in self._retry.items() if entry[0] + LAST_RETRY_S > now}
         candidates = list(self._candidates())
-        renewals = [(relay, "") for relay, held in self._held.items() if held.renew_at <= now]
+        wanted = {relay for relay, _ in candidates}  # who is reached without them lets them go
+        renewals = [(relay, "") for relay, held in self._held.items() if held.renew_at <= now and relay in wanted]
         new = [
             (relay, address)
             for relay, address in candidates

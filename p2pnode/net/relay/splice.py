@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import trio
 
 from p2pnode.errors import NetworkError
@@ -14,7 +16,7 @@ GIVE_UP_S = 0.5
 """For the resets of a circuit that is cut."""
 
 
-async def splice(left: Stream, right: Stream, limit: Limit) -> None:
+async def splice(left: Stream, right: Stream, limit: Limit, count: Callable[[int], None] = lambda count: None) -> None:
     """Carry bytes both ways until both sides have ended. NetworkError if one broke or the limit is reached: both are reset."""
     failure: list[NetworkError] = []
 
@@ -23,6 +25,7 @@ async def splice(left: Stream, right: Stream, limit: Limit) -> None:
         try:
             while data := await source.receive_some(PIECE_BYTES):
                 carried += len(data)
+                count(len(data))
                 if limit.data_bytes and carried > limit.data_bytes:
                     raise NetworkError(f"a circuit carried its {limit.data_bytes} bytes")
                 await sink.send_all(data)

@@ -1,0 +1,147 @@
+"""Asks peers to dial us back, a few of them, and again from time to time. What they say is judged by `voices`.
+
+A peer that refuses (busy, too often, near us) has not spoken. Run by `outside`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+import trio
+
+from p2pnode.core.ids import PeerId
+from p2pnode.errors import DecodeError, P2pnodeError, PeerError
+from p2pnode.net.addresses import host_of, is_near_ip
+from p2pnode.net.nat.dialback_messages import (
+    MAX_MESSAGE_BYTES,
+    PROTOCOL,
+    Dialled,
+    Status,
+    decode_answer,
+    encode_request,
+)
+from p2pnode.net.nat.voices import ENOUGH_VOICES, Verdict, Voices
+from p2pnode.net.places import origin_of
+from p2pnode.net.varint import receive_prefixed
+from p2pnode.ports import Stream
+
+log = logging.getLogger("p2pnode.net")
+
+LOOK_S = 1.0
+ASK_S = 20.0
+"""For a peer to dial and answer; go-libp2p tries for 15 s."""
+AGAIN_S = 900.0
+"""Between two questions once ENOUGH_VOICES have spoken."""
+REST_S = 60.0
+"""A peer that was asked is not asked again within this time: it has a limit for each."""
+
+OpenStream = Callable[[PeerId, str], Awaitable[Stream]]
+
+
+class Asking:
+    """`hosts` tells peers that can be asked and where each is seen, `candidates` where we might be reached, best first."""
+
+    def __init__(
+        self,
+        own: PeerId,
+        hosts: Callable[[], dict[PeerId, str]],
+        candidates: Callable[[], Sequence[str]],
+        open_stream: OpenStream,
+        changed: Callable[[], None],
+    ) -> None:
+        self._own = own
+        self._hosts = hosts
+        self._candidates = candidates
+        self._open_stream = open_stream
+        self._changed = changed
+        self._voices = Voices()
+        self._asked_at: dict[PeerId, float] = {}
+        self._last_at = float("-inf")
+        self._asked_about: frozenset[str] = frozenset()
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the internet reaches us."""
+        return self._voices.verdict(trio.current_time())
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it does."""
+        return self._voices.addresses(trio.current_time())
+
+    @property
+    def voices(self) -> int:
+        """How many peers that rests on."""
+        return self._voices.count(trio.current_time())
+
+    def moved(self) -> None:
+        """We are somewhere else, or may be reached somewhere else: ask anew."""
+        before = (self.verdict, self.addresses)
+        self._voices.forget()
+        self._asked_at.clear()
+        self._last_at = float("-inf")
+        if before != (self.verdict, self.addresses):
+            self._changed()
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            before = (self.verdict, self.addresses)
+            peer = self._next()
+            if peer is not None:
+                await self._ask(peer, self._hosts().get(peer, ""))
+            if before != (self.verdict, self.addresses):
+                self._changed()
+            await trio.sleep(LOOK_S)
+
+    def _next(self) -> PeerId | None:
+        """Whom to ask now."""
+        now = trio.current_time()
+        candidates = self._candidates()
+        about = frozenset(map(host_of, candidates))
+        if about - self._asked_about:
+            self.moved()  # another address outside
+        self._asked_about = about or self._asked_about
+        hosts = {peer: host for peer, host in self._hosts().items() if host and not is_near_ip(host)}
+        self._asked_at = {peer: at for peer, at in self._asked_at.items() if at + REST_S > now}
+        fresh = [peer for peer in hosts if peer not in self._asked_at]
+        if not candidates or not fresh:
+            return None
+        unheard = [peer for peer in fresh if not self._voices.has_of(origin_of(hosts[peer]).range, now)]
+        if unheard and self._voices.count(now) < ENOUGH_VOICES:
+            return random.choice(unheard)
+        return random.choice(unheard or fresh) if now - self._last_at >= AGAIN_S else None
+
+    async def _ask(self, peer: PeerId, host: str) -> None:
+        now = trio.current_time()
+        self._asked_at[peer] = self._last_at = now
+        candidates = self._candidates()
+        answer = await self._answer(peer, candidates)
+        if answer is None or not host:
+            return
+        if answer.status == Status.OK and (answer.address in candidates or not answer.address):
+            self._voices.heard(origin_of(host).range, answer.address or candidates[0], trio.current_time())
+        elif answer.status == Status.DIAL_ERROR:
+            self._voices.heard(origin_of(host).range, "", trio.current_time())
+
+    async def _answer(self, peer: PeerId, candidates: Sequence[str]) -> Dialled | None:
+        stream: Stream | None = None
+        try:
+            with trio.move_on_after(ASK_S):
+                stream = await self._open_stream(peer, PROTOCOL)
+                await stream.send_all(encode_request(self._own, candidates))
+                data = await receive_prefixed(stream, MAX_MESSAGE_BYTES)
+                if data is not None:
+                    try:
+                        return decode_answer(data)
+                    except DecodeError as error:
+                        raise PeerError(error.message) from error
+        except P2pnodeError as error:
+            log.debug("%s does not say whether it reaches us: %s", peer, error.message)
+        finally:
+            if stream is not None:
+                with trio.CancelScope(shield=True), trio.move_on_after(0.5):
+                    await stream.aclose()
+        return None

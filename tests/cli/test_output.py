@@ -82,6 +82,7 @@ def test_errors_of_strangers_are_made_safe_too(cli: Cli) -> None:
 
 
 def test_tables_fit_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     rows = [["w-abcdefghij", "日本語の長い題名" * 10, "x" * 30], ["w-k", "short", ""]]
     print_table(["WORK", "TITLE", "CREATORS"], rows, flexible=1)
     assert "日本語の長い題名" * 10 in capsys.readouterr().out, "a pipe is not clipped"

@@ -1,7 +1,7 @@
 """Hostile nodes that want a node's memory: many names, each holding as much as it is let, in every way that needs no rule broken.
 
 `python -m tests.support.flood COUNT SEED NETWORK ADDRESS [ROOT]`: says `ready` when all have come, goes on until stdin ends, and tells what
-it did as one JSON object. With ROOT, a public content of the node, its blocks are asked for and never read.
+it began as one JSON object. With ROOT, a public content of the node, its blocks are asked for and never read.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from tests.support.rubbish import FETCH, IDENTIFY, JOIN, MESHSUB, PING, SEARCH, 
 PAUSE_S = 0.05
 HELD_STREAMS = 400
 """Of one name; the oldest are let go."""
+ATTACK_S = 3.0
 SILENT_SOCKETS = 20
 LIFE_S = 20.0
 """Who was banned comes back under another name."""
@@ -78,10 +79,10 @@ class Name:
         while True:
             for attack in attacks:
                 try:
-                    with trio.move_on_after(3):
-                        await network.connect(self._address)
+                    await network.connect(self._address)
+                    self.did[attack.__name__] += 1
+                    with trio.move_on_after(ATTACK_S):
                         await attack(network, self._victim, held)
-                        self.did[attack.__name__] += 1
                 except Exception as error:
                     self.did[type(error).__name__] += 1
                 del held[:-HELD_STREAMS]

@@ -10,12 +10,15 @@ from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Command, Group
 from p2pnode.cli.output import moment, paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
 from p2pnode.cli.qr import print_qr
-from p2pnode.cli.questions import print_explanation, print_proposals
+from p2pnode.cli.questions import print_explanation, print_proposals, print_standing
 from p2pnode.core.profiles import PROFILES
+from p2pnode.core.rule_words import charter_words, rule_text
 from p2pnode.core.text import marked, safe
 
 CHOICES = ("approve", "reject", "abstain")
 LISTED_SHOWN = 20
+REVIEW_SHOWN = 5
+"""Questions that `review` tells in full: a sitting's work, and a screen's room."""
 
 
 @click.group(cls=Group)
@@ -40,8 +43,8 @@ def create(call: Call, name: str, purpose: str | None, profile: str | None) -> N
         print_json(answer)
     else:
         print_pairs([("circle", answer.get("circle"))])
-        if profile:
-            print(PROFILES[profile].words)
+        print(PROFILES[profile].words if profile else f"Ready-made rules: --profile {', '.join(PROFILES)}.")
+        print("At first you alone decide, at once; each member whom you invite decides with you.")
         print("Invite somebody with: p2pnode circle invite " + short_id(answer.get("circle")))
 
 
@@ -80,6 +83,19 @@ def show_circle(call: Call, circle: str) -> None:
         _print_circle(answer)
 
 
+def _fork_of(answer: dict[str, Any]) -> str:
+    """The parent of a fork, and whether what it inherits is here."""
+    parent, brought = answer.get("parent"), answer.get("inherited") or {}
+    if not parent:
+        return ""
+    words = {
+        "whole": plural(brought.get("records", 0), "record") + " inherited",
+        "missing": "what it inherits has not arrived yet, so nobody but stewards counts",
+        "void": f"it inherits nothing, as its cut is not valid: {brought.get('why')}",
+    }
+    return f"{short_id(parent['circle'])} {parent['name']} ({words.get(str(brought.get('state')), '')})"
+
+
 def _print_circle(answer: dict[str, Any]) -> None:
     print(paint(marked(str(answer.get("name"))), "bold"))
     print_pairs(
@@ -91,6 +107,8 @@ def _print_circle(answer: dict[str, Any]) -> None:
             ("works", answer.get("works")),
             ("proposals", answer.get("proposals")),
             ("still syncing", "yes: these numbers may change" if answer.get("provisional") else ""),
+            ("forked from", _fork_of(answer)),
+            ("forks here", ", ".join(f"{short_id(one['circle'])} {one['name']}" for one in answer.get("forks") or [])),
         ]
     )
     if answer.get("roll"):
@@ -136,29 +154,15 @@ def charter(call: Call, circle: str) -> None:
     if call.json:
         print_json(rules)
         return
-    names = ("charter", "name", "purpose", "k", "f", "vouch_days", "languages", "licences", "stewards")
-    print_pairs([(name.replace("_", " "), _plain(rules.get(name))) for name in names])
+    print_pairs([("name", rules.get("name")), ("purpose", rules.get("purpose")), ("charter", rules.get("charter"))])
+    print_pairs([("stewards", ", ".join(map(str, rules.get("stewards") or [])))])
     print()
-    print_table(
-        ["DECISION", "BAD KEYS TOLERATED", "LEAST FOR", "TWICE THOSE AGAINST", "COOLDOWN", "SEALED"],
-        [
-            [
-                name,
-                str(rule["b"]),
-                str(rule["q"]),
-                "yes" if rule["supermajority"] else "",
-                f"{rule['cooldown_days']:g} days" if rule["cooldown_days"] else "",
-                "yes" if rule["sealed"] else "",
-            ]
-            for name, rule in rules["classes"].items()
-        ],
-        flexible=0,
-    )
-    print("Other rules: p2pnode propose charter --help")
-
-
-def _plain(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+    for what, words in charter_words(rules):  # sentences, which no column may clip
+        print(f"{what.capitalize()}: {safe(words)}")
+    print()
+    for name, rule in (rules.get("classes") or {}).items():
+        print(safe(f"--rule '{name} {rule_text(rule)}'"))
+    print("These are the same rules as they are typed. Other ones: p2pnode propose charter --help")
 
 
 @circle.command()
@@ -204,10 +208,12 @@ def invites(call: Call, circle: str, close: str | None) -> None:
 
 @circle.command()
 @click.argument("invite")
+@click.option("--fork", is_flag=True, help="It is a fork of a circle of yours: the inviter learns your name there.")
 @click.pass_obj
-def join(call: Call, invite: str) -> None:
+def join(call: Call, invite: str, fork: bool) -> None:
     """Join a circle with an invite. While the one who invited is not online the node waits, and tries again by itself."""
-    answer = call.ask("circle.join", {"invite": invite}, timeout_s=NETWORK_TIMEOUT_S)
+    params = {"invite": invite} | ({"fork": True} if fork else {})
+    answer = call.ask("circle.join", params, timeout_s=NETWORK_TIMEOUT_S)
     if call.json:
         print_json(answer)
     else:
@@ -281,18 +287,41 @@ def review(call: Call, circle: str | None) -> None:
     elif not items:
         print("Nothing waits for your ballot. What was asked before: p2pnode proposals")
     else:
-        print_proposals(items)
+        for item in items[:REVIEW_SHOWN]:
+            print_standing(item)
+            print()
         calling = sum(bool(item.get("calls_you")) for item in items)
-        print(f"{plural(calling, 'proposal')} of {len(items)} call you. Look closer with: p2pnode explain PROPOSAL")
+        more = f", the first {REVIEW_SHOWN} are shown" if len(items) > REVIEW_SHOWN else ""
+        print(f"{plural(len(items), 'proposal')} to decide on{more}; what calls you comes first: {calling}.")
+        print("Look closer with p2pnode explain PROPOSAL, decide with p2pnode vote PROPOSAL approve|reject|abstain.")
+
+
+def _show_question(call: Call, proposal: str) -> None:
+    answer = call.ask("proposal.show", {"proposal": proposal})
+    if call.json:
+        print_json(answer)
+        return
+    print_standing(answer)
+    if since := answer.get("adopted_since"):
+        print(f"This node sees it adopted since {moment(since)}, and seals it after the waiting time.")
+    signer = short_id(answer.get("signed_as"))
+    print(
+        f"You would sign as {signer}: p2pnode vote {short_id(answer.get('proposal'))} {'|'.join(CHOICES)}"
+        if answer.get("member")
+        else f"You are {signer} there, and no member today: your ballot would not count."
+    )
 
 
 @click.command(cls=Command)
 @click.argument("proposal")
-@click.argument("choice", type=click.Choice(CHOICES))
+@click.argument("choice", type=click.Choice(CHOICES), required=False)
 @click.option("--reason", help="Why; everybody in the circle can read it.")
 @click.pass_obj
-def vote(call: Call, proposal: str, choice: str, reason: str | None) -> None:
-    """Cast your ballot on a proposal, signed by your name in its circle; a later one replaces it."""
+def vote(call: Call, proposal: str, choice: str | None, reason: str | None) -> None:
+    """Cast your ballot on a proposal, signed by your name in its circle; a later one replaces it. Without a choice: how it stands."""
+    if choice is None:
+        _show_question(call, proposal)
+        return
     answer = call.ask("ballot.cast", {"proposal": proposal, "choice": choice} | ({"reason": reason} if reason else {}))
     if call.json:
         print_json(answer)

@@ -9,8 +9,9 @@ import click
 
 from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Group
-from p2pnode.cli.output import print_json, print_pairs
+from p2pnode.cli.output import print_json, print_pairs, short_id
 from p2pnode.core.identifiers import split_identifier
+from p2pnode.core.rule_words import parse_rule
 from p2pnode.errors import UsageError
 
 COMPLAINTS = ("licence", "corrupt", "duplicate", "metadata", "harmful", "off_topic")
@@ -37,6 +38,7 @@ def _propose(call: Call, class_: str, circle: str, reason: str | None, **params:
         print_json(answer)
     else:
         print_pairs([("proposal", answer.get("proposal"))])
+        print("It counts once members approve, you too: p2pnode vote " + short_id(answer.get("proposal")) + " approve")
 
 
 # ------------------------------------------------------------ works
@@ -56,11 +58,14 @@ def propose_list(call: Call, circle: str, work: str, reason: str | None) -> None
 @click.argument("circle")
 @click.argument("work")
 @click.option("--class", "complaint", type=click.Choice(COMPLAINTS), required=True, help="What is wrong with it.")
+@click.option(
+    "--evidence", multiple=True, metavar="WORK|URL", help="What shows it: a work, or an address; may be repeated."
+)
 @_reason(required=True)
 @click.pass_obj
-def propose_flag(call: Call, circle: str, work: str, complaint: str, reason: str) -> None:
-    """Complain about a work before the circle."""
-    _propose(call, "flag", circle, reason, work=work, complaint=complaint)
+def propose_flag(call: Call, circle: str, work: str, complaint: str, evidence: tuple[str, ...], reason: str) -> None:
+    """Complain about a work before the circle. Each class of complaint has its remedy, which is shown to its author."""
+    _propose(call, "flag", circle, reason, work=work, complaint=complaint, evidence=list(evidence) or None)
 
 
 @propose.command("takedown")
@@ -151,6 +156,15 @@ def propose_revert(call: Call, circle: str, work: str, revert_to: str, reason: s
     _propose(call, "edit", circle, reason, work=work, revert_to=revert_to)
 
 
+@propose.command("withdraw")
+@click.argument("proposal")
+@click.pass_obj
+def propose_withdraw(call: Call, proposal: str) -> None:
+    """Take back what you proposed, as long as it is not adopted."""
+    answer = call.ask("proposal.withdraw", {"proposal": proposal})
+    print_json(answer) if call.json else print("It is taken back.")
+
+
 # ------------------------------------------------------------ persons
 
 
@@ -232,18 +246,7 @@ def propose_charter(call: Call, /, circle: str, rules: tuple[str, ...], reason: 
 
 def read_rule(text: str) -> tuple[str, dict[str, Any]]:
     """From `expel b=3 q=8 cooldown=7 sealed` to the class's name and its rule. UsageError for what cannot be read."""
-    name, *parts = text.split() or [""]
+    name, _, rule = text.strip().partition(" ")
     if name not in CLASSES:
         raise UsageError(f"{name!r} is no class of decision", hint="one of: " + ", ".join(CLASSES))
-    rule: dict[str, Any] = {}
-    for part in parts:
-        word, equals, value = part.partition("=")
-        if word in ("sealed", "supermajority") and not equals:
-            rule[word] = True
-        elif word in ("b", "q", "cooldown") and value.isdecimal():
-            rule["cooldown_days" if word == "cooldown" else word] = int(value)
-        else:
-            raise UsageError(
-                f"{part!r} in a rule cannot be read", hint="such as: 'list b=1 q=3 cooldown=7 sealed supermajority'"
-            )
-    return name, rule
+    return name, parse_rule(rule)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from p2pnode.cli.output import paint, print_table, short_id
+from p2pnode.cli.output import paint, print_pairs, print_table, short_id
+from p2pnode.core.rule_words import change_words, standing_words
 from p2pnode.core.text import safe
 
 Object = dict[str, Any]
@@ -29,6 +30,42 @@ def print_proposals(items: list[Object]) -> None:
         ],
         flexible=7,
     )
+
+
+def print_standing(item: Object) -> None:
+    """One question as it stands, before one votes: what is asked, why, turnout, what it takes, and what the lead withstands."""
+    about = str(item.get("title") or short_id(item.get("work") or item.get("key")))
+    print(paint(safe(f"{_what(item)} {about}".strip()), "bold"))
+    seals = item.get("seals") or {}
+    print_pairs(
+        [
+            ("proposal", item.get("proposal")),
+            ("circle", item.get("circle_name")),
+            ("work", item.get("work")),
+            ("key", item.get("key")),
+            ("because", item.get("reason")),
+            ("evidence", ", ".join(item.get("evidence") or [])),
+            ("remedy", item.get("remedy")),
+            ("for, against", f"{item.get('approve')}, {item.get('reject')}"),
+            ("state", item.get("state")),
+            ("seals", f"{len(seals.get('by', []))} of {seals.get('needed')}" if seals else ""),
+            ("yours", item.get("mine")),
+        ]
+    )
+    for what, before, after in _changes(item):
+        print(safe(f"  {what}"))
+        if before:
+            print(safe(f"    - {before}"))
+        print(safe(f"    + {after}"))
+    for line in standing_words(item.get("standing") or {}):
+        print(line)
+
+
+def _changes(item: Object) -> list[tuple[str, str, str]]:
+    changes = item.get("changes") or {}
+    if item.get("class") in ("charter", "stewards"):
+        return change_words(changes, (item.get("standing") or {}).get("rule", {}).get("k", 3))
+    return [(name, "", str(value)) for name, value in changes.items()]
 
 
 def _what(item: Object) -> str:

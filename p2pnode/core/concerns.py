@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from p2pnode.core.charter import GROWN_AT_MEMBERS
 from p2pnode.core.decision import Decision
 from p2pnode.core.ids import PublicKey, QuestionId, WorkId
 from p2pnode.core.queue import called
@@ -26,6 +27,8 @@ Kind = Literal[
     "undone",
     "verdict",
     "called",
+    "one_voucher",
+    "grown",
 ]
 
 
@@ -48,7 +51,26 @@ def concerns(before: CircleView, after: CircleView, me: PublicKey, mine: frozens
         *_decisions(before, after, me),
         *_verdicts(before, after, mine),
         *_calls(before, after, me),
+        *_advice(before, after, me),
     ]
+
+
+def _advice(before: CircleView, after: CircleView, me: PublicKey) -> Iterator[Concern]:
+    """What a member would do well to do: find a second voucher; and in a circle that has become large, ask for its rules."""
+    if _hangs_on_one(after, me) and not _hangs_on_one(before, me):
+        yield Concern("one_voucher", key=after.vouchers(me)[0])
+    if after.is_member(me) and wants_grown_rules(after) and not wants_grown_rules(before):
+        yield Concern("grown")
+
+
+def _hangs_on_one(view: CircleView, me: PublicKey) -> bool:
+    """Whether a single vouch makes me a member."""
+    return view.is_member(me) and not view.is_steward(me) and len(view.vouchers(me)) == 1
+
+
+def wants_grown_rules(view: CircleView) -> bool:
+    """Whether a circle has a dozen members and no class of decision that tolerates a bad key (design 4.3: offered, never applied)."""
+    return len(view.members) >= GROWN_AT_MEMBERS and not any(rule.b for rule in view.charter.classes.values())
 
 
 def _standing(before: CircleView, after: CircleView, me: PublicKey) -> Iterator[Concern]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from p2pnode.core.charter import GROWN_AT_MEMBERS, Charter, Class
+from p2pnode.core.charter import Charter, Class
+from p2pnode.core.concerns import wants_grown_rules
 from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, RECORD_PREFIX, PublicKey, id_text
 from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.verdict import CircleView
@@ -46,7 +47,7 @@ def charter_changes(base: Charter, new: Charter) -> Json:
 def advice(view: CircleView, me: PublicKey) -> list[str]:
     """What this circle, or this member, would do well to do next; lines with the command."""
     circle, lines = id_text(CIRCLE_PREFIX, view.charter.circle), []
-    if len(view.members) >= GROWN_AT_MEMBERS and not any(rule.b for rule in view.charter.classes.values()):
+    if wants_grown_rules(view):
         lines.append(
             f"{len(view.members)} members decide by rules for a few: no class of decision tolerates a single bad key."
             f" A steward can propose the rules for a grown circle: p2pnode propose charter {circle} --grown"

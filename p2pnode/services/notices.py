@@ -34,6 +34,8 @@ WORDS = {
     "decided": "What you proposed is adopted.",
     "undone": "What you proposed is adopted no more.",
     "called": "A proposal calls you to look at it.",
+    "one_voucher": "Only one member vouches for you: ask a second one, or you drop out when that vouch goes.",
+    "grown": "The circle has a dozen members and rules for a few: a steward can propose the rules for a grown circle.",
 }
 
 

@@ -22,7 +22,7 @@ from p2pnode.core.ids import (
     WorkId,
     id_text,
 )
-from p2pnode.core.proposals import CHARTER_CHANGE, EDIT, RULE_CLASSES, SEALED_CLASSES
+from p2pnode.core.proposals import CHARTER_CHANGE, COMPLAINTS, EDIT, RULE_CLASSES, SEALED_CLASSES
 from p2pnode.core.queue import in_order
 from p2pnode.core.record import PROPOSAL
 from p2pnode.core.records import CHOICES
@@ -31,7 +31,11 @@ from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.charters import charter_changes
+from p2pnode.services.evidence import split_evidence
+from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
+from p2pnode.services.sealing import adopted_since
+from p2pnode.services.turnout import standing
 from p2pnode.services.views import Views
 
 MAX_SHOWN = 500
@@ -59,6 +63,21 @@ class Questions:
             except NotFoundError:
                 continue  # its charter has not arrived, or we left it meanwhile
         return sorted(found, key=lambda one: one["opened"], reverse=True)[:MAX_SHOWN]
+
+    async def one(self, question: QuestionId) -> Json:
+        """One question of a circle of ours, with the key that would sign our ballot. NotFoundError if it is not held here."""
+        circle = await self._store.read(lambda tx: circle_of_question(tx, question))
+        me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+
+        def read(view: CircleView) -> tuple[list[Json], bool]:
+            return told_questions(view, me, only_open=False, only=[question]), view.is_member(me)
+
+        asked, member = await self._views.ask(circle, read)
+        (told,) = await self._with_titles(asked)
+        seen = await self._store.read(lambda tx: adopted_since(tx, circle, question))
+        return (
+            told | {"signed_as": id_text(KEY_PREFIX, me), "member": member} | ({"adopted_since": seen} if seen else {})
+        )
 
     async def queue(self, circle: CircleId | None) -> list[Json]:
         """Open questions that we have not voted on: those that call us first, the oldest first. `calls_you` marks them."""
@@ -110,14 +129,14 @@ def told_questions(
 
 def _told(view: CircleView, decision: Decision, me: PublicKey) -> Json:
     question, first = decision.question, decision.asked.proposals[0]
-    mine = decision.choice_of(me)
+    mine, (reason, evidence) = decision.choice_of(me), split_evidence(str(first.fields["reason"]))
     answer: Json = {
         "proposal": id_text(QUESTION_PREFIX, question.id),
         "circle": id_text(CIRCLE_PREFIX, question.circle),
         "circle_name": view.charter.name,
         "class": question.class_,
         "work": None if question.work is None else id_text(WORK_PREFIX, question.work),
-        "reason": first.fields["reason"],
+        "reason": reason,
         "by": id_text(KEY_PREFIX, first.author),
         "opened": first.created,
         "approve": decision.approve,
@@ -130,10 +149,14 @@ def _told(view: CircleView, decision: Decision, me: PublicKey) -> Json:
         "members": len(view.members),
         "cast": asdict(decision.cast),
         "cost_to_flip": cost_to_flip(decision.tally),
+        "standing": standing(view, decision),
         "subject": question.subject if question.work is not None else b"",
     }
     if question.complaint is not None:
-        answer["complaint"] = question.complaint
+        known = COMPLAINTS.get(question.complaint)
+        answer |= {"complaint": question.complaint, "remedy": known.remedy if known else ""}
+    if evidence:
+        answer["evidence"] = evidence
     if question.class_ == EDIT:
         answer["changes"] = to_json(question.patch)
     if question.class_ in SEALED_CLASSES:
@@ -165,9 +188,12 @@ def _title(tx: Tx, subject: bytes) -> str:
 
 
 def circle_of_question(tx: Tx, question: QuestionId) -> CircleId:
-    """The circle of ours in which a question was asked: there is only one, since the id follows from it."""
+    """The circle of ours in which a question was asked: there is only one, since the id follows from it; else a fork that inherited it."""
     for circle in tx.circles():
         if tx.records(circle, kinds=[PROPOSAL], target=question):
+            return circle
+    for circle in tx.circles():
+        if records_of(tx, circle, PROPOSAL, target=question):
             return circle
     raise NotFoundError(
         f"no proposal {id_text(QUESTION_PREFIX, question)[:16]} is held here",

@@ -145,6 +145,12 @@ def _note(tx: Tx, circle: CircleId, candidates: list[_Candidate], now: float) ->
     return since
 
 
+def adopted_since(tx: Tx, circle: CircleId, question: QuestionId) -> int | None:
+    """Since when this node, a steward's, sees a sealed question adopted (seconds since 1970); None where it watches none."""
+    held = tx.get_meta(_name(circle, question))
+    return None if held is None else int.from_bytes(held, "big")
+
+
 def forget_circle(tx: Tx, circle: CircleId) -> None:
     """We left it."""
     for name, _ in tx.meta_with_prefix(_prefix(circle)):

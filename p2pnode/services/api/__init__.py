@@ -14,6 +14,7 @@ from p2pnode.services.api import (
     bundle,
     car,
     circles,
+    deciding,
     devices,
     dht,
     doctor,
@@ -52,6 +53,7 @@ TABLE = (
     | doctor.METHODS
     | devices.METHODS
     | dht.METHODS
+    | deciding.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from p2pnode.core.charter import MAX_BAD, MAX_COOLDOWN_S, MAX_QUORUM, MAX_STEWARDS, MAX_VOUCH_DAYS, VALID_K, Class
 from p2pnode.core.cid import Cid
-from p2pnode.core.ids import CircleId, PublicKey, QuestionId, WorkId
+from p2pnode.core.ids import WORK_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text
 from p2pnode.core.record import Value
 from p2pnode.core.records import PROPOSAL_CLASSES, SECONDS_A_DAY
 from p2pnode.errors import NotFoundError, UsageError
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.description import read_description
 from p2pnode.services.api.method import ApiMethod
+from p2pnode.services.evidence import is_address, with_evidence
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.resolve import find_circle, find_key, find_question
@@ -43,7 +44,14 @@ async def _list(node: Node, params: Params, circle: CircleId, reason: str) -> Js
 
 async def _flag(node: Node, params: Params, circle: CircleId, reason: str) -> Json:
     complaint = params.text("complaint")
-    return await node.circles.work_questions.flag(circle, await _work(node, params), complaint, reason)
+    pieces = [await _piece(node, text) for text in params.texts("evidence")] if params.has("evidence") else []
+    work = await _work(node, params)
+    return await node.circles.work_questions.flag(circle, work, complaint, with_evidence(reason, pieces))
+
+
+async def _piece(node: Node, text: str) -> str:
+    """A piece of evidence as it is signed: an address as it stands, a work by its whole id. NotFoundError for an unknown work."""
+    return text if is_address(text) else id_text(WORK_PREFIX, (await node.search.find(text)).id)
 
 
 async def _takedown(node: Node, params: Params, circle: CircleId, reason: str) -> Json:

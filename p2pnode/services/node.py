@@ -25,6 +25,7 @@ from p2pnode.services.circles import Circles
 from p2pnode.services.devices import Devices
 from p2pnode.services.devices_state import SharedState
 from p2pnode.services.devices_sync import DeviceSync
+from p2pnode.services.devices_voids import Voids
 from p2pnode.services.doctor import Doctor
 from p2pnode.services.explain import Explain
 from p2pnode.services.following import Following
@@ -128,6 +129,7 @@ class Node:
         roster = self.devices.roster
         shared = SharedState(store, roster, me, clock, self.lens, self.circles, self.admission, network.peer_id)
         self.device_sync = DeviceSync(network, self.devices, shared)
+        self.voids = Voids(store, self.admission, me, clock, self.devices.refuse_signing)
         self.doctor = Doctor(
             store,
             network,
@@ -159,6 +161,7 @@ class Node:
         await self.circles.start(nursery)
         await self.device_sync.start(nursery)
         nursery.start_soon(for_ever, self.sealing.run)
+        nursery.start_soon(for_ever, self.voids.run)
         nursery.start_soon(for_ever, self.pruning.run)
         nursery.start_soon(for_ever, self.outbox.run)
         nursery.start_soon(self.checking.run)

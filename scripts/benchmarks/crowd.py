@@ -54,11 +54,13 @@ class Crowd:
 
     def start(self, count: int) -> None:
         for number in range(BOOTSTRAPS):
-            self.daemons.append(self._daemon(number, ()).start())
+            self.daemons.append(self._daemon(number, ()))
+            self.daemons[number].start()
         known = tuple(daemon.addresses[0] for daemon in self.daemons)
         rest = [self._daemon(number, known) for number in range(BOOTSTRAPS, count)]
+        self.daemons += rest
         with ThreadPoolExecutor(STARTED_AT_ONCE) as pool:
-            self.daemons += pool.map(lambda daemon: daemon.start(), rest)
+            list(pool.map(RealDaemon.start, rest))
 
     def _daemon(self, number: int, bootstrap: tuple[str, ...]) -> RealDaemon:
         daemon = RealDaemon(

@@ -653,6 +653,7 @@ async def a_silent_peer_after_a_while() -> str:
             from p2pnode.net.yamux import engine
 
             ours.TICK_S, engine.PING_EVERY_S, engine.SILENCE_S = 0.05, 0.1, 0.2  # type: ignore[misc]
+            engine.QUIET_DIALLER_S = engine.QUIET_S = 0.1  # type: ignore[misc]
         await two.connect(one)
 
         async def swallow(data: bytes) -> None:

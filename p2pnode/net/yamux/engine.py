@@ -8,7 +8,8 @@ Rules
 - FIN follows everything that was sent before it; RST overtakes and drops it. A stream is forgotten after RST, or FIN both ways.
 - A peer that asks for answers (pongs, refusals) and takes none is cut off when 4096 frames wait for it.
 - What goes out first: answers, credit and flags; then data, one frame of each stream in turn, never more than its window.
-- Any byte is a sign of life. A ping that is followed by none for 15 s ends the connection; pings go every 10 s: 25 s and a tick.
+- Any byte is a sign of life. A ping that is followed by none for 15 s ends the connection. Pings go every 10 s while streams move, and
+  after 20 s without a byte (17 s at the side that dialled, so that one side pings and not both): 35 s and a tick at most.
 
 What is kept: for each stream a window's worth is counted (`window`), not stored: received bytes leave with the event, and bytes to
 send are views of what the caller holds until they are taken. Specification: /yamux/1.0.0. Called by `connection`.
@@ -48,6 +49,10 @@ MAX_WAITING_FRAMES: Final = 4096
 LEAST_BODY_BYTES: Final = 1024
 """The rest of a message that is worth a data frame, when the data is longer."""
 PING_EVERY_S: Final = 10.0
+"""While streams move bytes."""
+QUIET_DIALLER_S: Final = 17.0
+QUIET_S: Final = 20.0
+"""Without a byte until the side that dialled pings, and the other one: a tick apart."""
 SILENCE_S: Final = 15.0
 FORGET_CLOSED_S: Final = 60.0
 """A stream that we closed for good and the peer does not end is reset after this."""
@@ -94,7 +99,9 @@ class Engine:
         self._ping = 0
         self._ping_at: float | None = None
         self._next_ping_at = float("-inf")
-        self._heard_at = 0.0
+        self._heard_at = float("-inf")
+        self._quiet_s = QUIET_DIALLER_S if initiator else QUIET_S
+        self._has_moved = False  # a stream did, since the last ping
 
     # what comes in
 
@@ -122,6 +129,7 @@ class Engine:
 
     def _on_stream_frame(self, piece: Piece, events: list[Event]) -> None:
         _, flags, stream_id, length, body, first, last = piece
+        self._has_moved = True
         if first and flags & SYN:
             self._on_syn(stream_id, events)
         stream = self._streams.get(stream_id)
@@ -211,6 +219,7 @@ class Engine:
             raise LocalError("the stream is closed")
         if len(data):
             stream.outgoing.append(memoryview(data).cast("B"))
+            self._has_moved = True
             self._enter_round(stream)
 
     def is_drained(self, stream_id: int) -> bool:
@@ -261,8 +270,8 @@ class Engine:
             return []
         if self._ping_at is not None and now - max(self._ping_at, self._heard_at) > SILENCE_S:
             return [self._end(None, f"no sign of life for {SILENCE_S:.0f} s")]
-        if now >= self._next_ping_at:
-            self._next_ping_at = now + PING_EVERY_S
+        if now >= self._next_ping_at and (self._has_moved or now - self._heard_at >= self._quiet_s or not self._ping):
+            self._next_ping_at, self._has_moved = now + PING_EVERY_S, False
             self._ping = (self._ping + 1) & frames.MAX_UINT32
             self._ping_at = now if self._ping_at is None else self._ping_at
             self._control.append(frames.encode(PING, SYN, 0, self._ping))

@@ -224,18 +224,47 @@ def test_a_ping_is_answered_and_measures_the_round_trip() -> None:
     assert link.a.engine.rtt_s == pytest.approx(0.05)
 
 
-def test_a_silent_peer_is_found_within_thirty_seconds() -> None:
+def test_a_silent_peer_is_found_within_forty_seconds() -> None:
+    for initiator in (True, False):
+        engine = Engine(initiator=initiator)
+        now, last_heard = 0.0, 10.5
+        while not (events := engine.tick(now)):
+            if now == 10:
+                engine.receive_data(frame(PING, ACK, 0, 1), last_heard)
+            engine.data_to_send()
+            now += 1
+            assert now - last_heard < 40
+        assert isinstance(events[0], ConnectionEnded)
+        assert now - last_heard > module.SILENCE_S
+
+
+def test_who_does_not_answer_what_was_sent_is_found_sooner() -> None:
     engine = Engine(initiator=True)
-    now, last_heard = 0.0, 10.5
-    while not (events := engine.tick(now)):
+    stream, now = engine.open(), 0.0
+    engine.tick(now)
+    engine.receive_data(frame(PING, ACK, 0, 1), now)
+    engine.receive_data(frame(WINDOW_UPDATE, ACK, stream, 0), now)
+    while not engine.tick(now):
         if now == 10:
-            assert engine.data_to_send()
-            engine.receive_data(frame(PING, ACK, 0, 2), last_heard)
+            engine.send(stream, b"is anybody there?")
         engine.data_to_send()
         now += 1
-        assert now - last_heard < 30
-    assert isinstance(events[0], ConnectionEnded)
-    assert now - last_heard > module.SILENCE_S
+        assert now < 30
+
+
+def test_of_a_quiet_connection_one_side_pings_every_twenty_seconds() -> None:
+    one, other = Engine(initiator=True), Engine(initiator=False)
+    pings = {one: 0, other: 0}
+    for tick in range(240):  # ten minutes
+        now = 2.5 * tick
+        for ours, theirs in ((one, other), (other, one)):
+            assert ours.tick(now) == []
+            for side, partner in ((ours, theirs), (theirs, ours)):
+                data = side.data_to_send()
+                pings[side] += data.count(frame(PING, SYN, 0, 0)[:4])
+                if data:
+                    partner.receive_data(data, now)
+    assert pings[other] <= 2 and 28 <= pings[one] <= 36
 
 
 def test_a_peer_that_sends_is_alive_though_its_pongs_are_late() -> None:

@@ -84,14 +84,14 @@ class Met:
     settled_s: float
 
 
-def settle(daemon: RealDaemon, other: RealDaemon, *, patience_s: float, begun: float) -> Met:
-    """Wait until the connection is not relayed, or until that is not to be expected any more."""
+def settle(daemon: RealDaemon, other: RealDaemon, *, patience_s: float, begun: float, over: Callable[[], bool]) -> Met:
+    """Wait until the connection is not relayed, or until that is not to be expected any more: `over`, or out of patience."""
     first_s = 0.0
     while True:
         way, now = way_to(daemon, other), time.monotonic() - begun
         if way and not first_s:
             first_s = now
-        if way in ("direct", "punched") or now > patience_s:
+        if way in ("direct", "punched") or now > patience_s or (way and over()):
             return Met(way, first_s, now)
         time.sleep(0.1)
 

@@ -209,6 +209,7 @@ KINDS = {record.PROFILE, record.MANIFEST, record.CHARTER, record.VOUCH} | {
     record.BALLOT,
     record.SEAL,
     record.WITHDRAW,
+    record.CUT,
 }
 
 

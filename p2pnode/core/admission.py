@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from p2pnode.core.charter import Charter
+from p2pnode.core.cut import inherited
 from p2pnode.core.ids import NO_CIRCLE, CircleId, PublicKey, RecordId
-from p2pnode.core.record import CHARTER, VOUCH, Record
+from p2pnode.core.record import CHARTER, CUT, VOUCH, Record
 from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.registers import is_register
 from p2pnode.core.verdict import CircleView
@@ -37,6 +38,8 @@ class Caps:
 
 
 DEFAULT_CAPS = Caps()
+INTRODUCING = (CHARTER, VOUCH, CUT)
+"""Kinds of records that make authors known."""
 
 
 def belongs(record: Record, circle: CircleId) -> bool:
@@ -65,12 +68,18 @@ def introduces(record: Record) -> tuple[PublicKey, ...]:
     return ()
 
 
+def may_introduce(record: Record) -> bool:
+    """Whether who is known may be another matter with this record than without it."""
+    return record.kind in INTRODUCING
+
+
 def known_authors(controls: Iterable[Record], circle: CircleId) -> frozenset[PublicKey]:
-    """The closure: from the genesis charter along held charters and vouches of those who are known."""
+    """The closure: from the genesis charter along held charters and vouches of those who are known, inherited vouches among them."""
     by_author: dict[PublicKey, list[Record]] = {}
     known: set[PublicKey] = set()
     waiting: list[PublicKey] = []
-    for record in controls:
+    held = list(controls)
+    for record in [*held, *_inherited(held, circle)]:
         if is_genesis(record, circle):
             waiting.extend(introduces(record))
         elif record.kind in (VOUCH, CHARTER):
@@ -82,6 +91,17 @@ def known_authors(controls: Iterable[Record], circle: CircleId) -> frozenset[Pub
             for record in by_author.get(author, ()):
                 waiting.extend(introduces(record))
     return frozenset(known)
+
+
+def _inherited(held: Sequence[Record], circle: CircleId) -> Sequence[Record]:
+    """What a fork's cut brings, once all of it is held."""
+    genesis = next((record for record in held if is_genesis(record, circle)), None)
+    if genesis is None or not any(record.kind == CUT for record in held):
+        return ()
+    try:
+        return inherited(Charter.of(genesis), held).records
+    except DecodeError:
+        return ()  # a charter of a later version
 
 
 def beyond_caps(

@@ -201,15 +201,17 @@ def genesis(
     vouch_days: int = VOUCH_DAYS,
     languages: Iterable[str] = (),
     licences: Iterable[str] = (),
+    fork_of: tuple[CircleId, bytes] | None = None,
 ) -> Record:
     """The first charter of a new circle, signed by `key`, which is its steward unless `stewards` name it among others.
 
-    `salt` is 32 random bytes and `key` the pseudonym derived from it. UsageError when a rule is broken.
+    `salt` is 32 random bytes, in a fork its parent's, and `key` the pseudonym derived from it. `fork_of` is (parent, cut). UsageError
+    when a rule is broken.
     """
     chosen = tuple(sorted(set(stewards) or {key.public}))
-    fields = _charter_fields(
-        name, purpose, chosen, f, k, classes, vouch_days, {"languages": tuple(languages), "licences": tuple(licences)}
-    )
+    kept: dict[str, Value] = {"languages": tuple(languages), "licences": tuple(licences)}
+    kept |= {"parent": fork_of[0], "cut": fork_of[1]} if fork_of else {}
+    fields = _charter_fields(name, purpose, chosen, f, k, classes, vouch_days, kept)
     record = make(key, CHARTER, circle=NO_CIRCLE, target=NO_CIRCLE, seq=seq, created=created, salt=salt, charter=fields)
     return _checked(record)
 

@@ -12,9 +12,10 @@ Value = int | str | bytes | tuple["Value", ...] | Mapping[str, "Value"]
 
 PROFILE, MANIFEST, CHARTER, VOUCH = "profile", "manifest", "charter", "vouch"
 PROPOSAL, BALLOT, SEAL, WITHDRAW = "proposal", "ballot", "seal", "withdraw"
+CUT = "cut"
 REGISTER_KINDS = frozenset({VOUCH, BALLOT, PROFILE})
 """Kinds where a newer record of (circle, author, kind, target) replaces an older one; all others are permanent."""
-CONTROL_KINDS = frozenset({CHARTER, VOUCH, SEAL})
+CONTROL_KINDS = frozenset({CHARTER, VOUCH, SEAL, CUT})
 """Kinds that decide who belongs to a circle: they are synced before the rest."""
 
 

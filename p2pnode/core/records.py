@@ -21,6 +21,7 @@ from p2pnode.core.keys import SIGNATURE_BYTES, KeyPair, verify
 from p2pnode.core.record import (
     BALLOT,
     CHARTER,
+    CUT,
     MANIFEST,
     PROFILE,
     PROPOSAL,
@@ -37,11 +38,12 @@ RECORD_DOMAIN = b"p2pnode/rec/1"
 SIGNATURE_DOMAIN = b"p2pnode/sig/1"
 QUESTION_DOMAIN = b"p2pnode/q/1"
 NEW_WORK_DOMAIN = b"p2pnode/new/1"
+CUT_DOMAIN = b"p2pnode/cut/1"
 
 KIB = 1 << 10
 MAX_BODY_BYTES = 2 * KIB
 """Bytes of a body of any kind that is not named below, unknown kinds too: a million of them must fit a disk."""
-MAX_BODY_BYTES_BY_KIND: Final = {PROPOSAL: 16 * KIB, MANIFEST: 16 * KIB, CHARTER: 24 * KIB}
+MAX_BODY_BYTES_BY_KIND: Final = {PROPOSAL: 16 * KIB, MANIFEST: 16 * KIB, CHARTER: 24 * KIB, CUT: 24 * KIB}
 """Kinds that carry descriptions or lists; a charter must still fit a sync frame of 32 KiB."""
 MAX_SIGNED_BYTES = SIGNATURE_BYTES + max(MAX_BODY_BYTES_BY_KIND.values())
 NONCE_BYTES = 16
@@ -109,6 +111,11 @@ def question_id(circle: bytes, class_: str, subject: bytes, base: bytes, patch: 
 def new_work_target(nonce: bytes) -> bytes:
     """The target of a work's first manifest, from 16 random bytes."""
     return hashlib.sha256(NEW_WORK_DOMAIN + nonce).digest()
+
+
+def cut_digest(data: bytes) -> bytes:
+    """The target of a record that carries this piece of a fork's inheritance."""
+    return hashlib.sha256(CUT_DOMAIN + data).digest()
 
 
 def seq_of(created: int, counter: int) -> int:
@@ -238,6 +245,12 @@ def _seal(fields: Fields) -> None:
     digest(fields, "base")
 
 
+def _cut(fields: Fields) -> None:
+    _in_circle(fields)
+    if fields["target"] != cut_digest(octets(fields, "data")):
+        raise DecodeError("the target is not the digest of what is inherited")
+
+
 def _in_circle(fields: Fields) -> CircleId:
     if fields["circle"] == NO_CIRCLE:
         raise DecodeError("this kind of record belongs to a circle")
@@ -252,6 +265,7 @@ _SHAPES: Final[Mapping[str, Callable[[Fields], object]]] = {
     PROPOSAL: _proposal,
     BALLOT: _ballot,
     SEAL: _seal,
+    CUT: _cut,
     WITHDRAW: _in_circle,
 }
 

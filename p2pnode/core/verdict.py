@@ -14,6 +14,7 @@ from typing import Any
 
 from p2pnode.core import explain, work_verdict
 from p2pnode.core.charter import Charter
+from p2pnode.core.cut import NOTHING, Inheritance, inherited
 from p2pnode.core.decision import Decision, Fate, Sealing
 from p2pnode.core.electorate import Electorate
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId, WorkId
@@ -43,7 +44,10 @@ class CircleView:
     ) -> None:
         self.genesis = genesis
         self.day = day
-        self._standing = Standing.of(records, genesis.circle, day)
+        held = tuple(records)
+        before = previous.inheritance if previous is not None else NOTHING
+        self.inheritance: Inheritance = inherited(genesis, held, known=before)
+        self._standing = Standing.of((*held, *self.inheritance.records), genesis.circle, day)
         self._decisions: dict[QuestionId, Decision] = {}
         self._outlooks: dict[WorkId, Outlook] = {}
         known = [previous.rules.hearing, previous.rules.assembly] if previous is not None else []
@@ -56,9 +60,12 @@ class CircleView:
 
     @cached_property
     def binding(self) -> frozenset[RecordId]:
-        """Records on which rules and memberships rest: the charters that were put in force, and the seals that settled something."""
+        """Records on which rules and memberships rest: charters that were put in force, seals that settled something, and what a fork
+        inherits.
+        """
         charters = {step.charter.id for step in self.rules.steps}
-        return frozenset(charters | {seal.id for seal in self._standing.seals if seal.target in self.rules.settled})
+        seals = {seal.id for seal in self._standing.seals if seal.target in self.rules.settled}
+        return frozenset(charters | seals | self.inheritance.carriers)
 
     def charter_named(self, id: RecordId) -> Charter | None:
         """A charter of this circle, in force or not, if it is held and well formed."""

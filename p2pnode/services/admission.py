@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import trio
 
-from p2pnode.core.admission import DEFAULT_CAPS, Caps, belongs, is_early, is_genesis
+from p2pnode.core.admission import DEFAULT_CAPS, Caps, belongs, is_early, is_genesis, may_introduce
 from p2pnode.core.ids import NO_CIRCLE, CircleId, PeerId, PublicKey, RecordId
 from p2pnode.core.quarantine import QUARANTINE_BYTES, Quarantine
 from p2pnode.core.record import CHARTER, Record
@@ -22,7 +22,7 @@ from p2pnode.core.records import decode_signed, encode_signed
 from p2pnode.errors import DecodeError, NotFoundError, RefusedError
 from p2pnode.ports import Store, Tx, WallClock
 from p2pnode.services.admitting import Admitting, Batch, OnManifest
-from p2pnode.services.circle_set import CircleSet, introduced, read_known
+from p2pnode.services.circle_set import CircleSet, read_known
 
 log = logging.getLogger("p2pnode.admission")
 
@@ -149,6 +149,16 @@ class Admission:
             for pending in (self._own, self._untold):
                 pending.setdefault(circle, []).append(batch)
 
+    def admit_own_together(self, tx: Tx, circle: CircleId, records: Sequence[Record], now: float) -> None:
+        """Many of our own records, as `admit_own`, in a circle that nobody else is in yet: not gossiped, since sync brings them."""
+        admitting = Admitting(tx, circle, read_known(tx, circle), now, caps=self._caps, own=True)
+        batch = admitting.admit(records, Quarantine(0), self._on_manifest)
+        if any(record.id not in batch.added for record in records):
+            raise RefusedError("this circle keeps no more records of one author")
+        with self._noting:
+            for pending in (self._own, self._untold):
+                pending.setdefault(circle, []).append(batch)
+
     def changed(self, circle: CircleId) -> None:
         """Own records were committed: tell those who watch. Memory follows at the next use.
 
@@ -197,7 +207,7 @@ class Admission:
 
         def look(tx: Tx) -> tuple[set[RecordId], frozenset[PublicKey]]:
             there = {id for id in touched if tx.record(id) is not None}
-            return there, read_known(tx, held.circle) if introduced(touched.values()) else held.known
+            return there, read_known(tx, held.circle) if any(map(may_introduce, touched.values())) else held.known
 
         there, known = await self._store.write(look, durable=False)
         added = [record for id, record in touched.items() if id in there]

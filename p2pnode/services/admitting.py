@@ -11,11 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from p2pnode.core.admission import Caps, adopted_among, beyond_caps, introduces, is_early, is_genesis
+from p2pnode.core.admission import Caps, adopted_among, beyond_caps, is_early, is_genesis, may_introduce
 from p2pnode.core.charter import Charter
+from p2pnode.core.cut import carriers_of, inherited
 from p2pnode.core.ids import CircleId, PublicKey, RecordId
 from p2pnode.core.quarantine import Quarantine
-from p2pnode.core.record import CHARTER, MANIFEST, VOUCH, Record
+from p2pnode.core.record import CHARTER, CUT, MANIFEST, Record
 from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.registers import is_register, merge
 from p2pnode.core.verdict import CircleView
@@ -71,15 +72,28 @@ class Admitting:
                 batch.examined.add(record.id)
                 self._keep(record)
             newly_known = introduced(ready) - batch.known
+            if any(record.kind == CUT for record in ready):  # its last piece introduces everybody at once
+                newly_known = read_known(self._tx, batch.circle) - batch.known
             batch.known |= newly_known
             for record in quarantine.of(batch.circle, newly_known):
                 pool.setdefault(record.id, record)
         batch.waiting = pool
         self._apply_caps()
-        for record in batch.added.values():
+        for record in (*batch.added.values(), *self._newly_inherited()):
             if record.kind == MANIFEST:
                 on_manifest(self._tx, record)
         return batch
+
+    def _newly_inherited(self) -> Sequence[Record]:
+        """What a fork inherits, as it was signed, when a piece of it came."""
+        if not any(record.kind == CUT for record in self.batch.added.values()):
+            return ()
+        genesis = self._genesis()
+        return inherited(genesis, self._tx.records(self.batch.circle, kinds=(CUT,))).originals if genesis else ()
+
+    def _genesis(self) -> Charter | None:
+        record = self._tx.record(RecordId(self.batch.circle))
+        return Charter.of(record) if record is not None and record.kind == CHARTER else None
 
     def _may_enter(self, record: Record) -> bool:
         known = record.author in self.batch.known or is_genesis(record, self.batch.circle)
@@ -113,7 +127,7 @@ class Admitting:
         for author, come in Counter(record.author for record in self.batch.added.values()).items():
             for record in self._beyond_caps(author) if self._may_be_beyond(author, come) else ():
                 self._drop(record)
-                introductions_lost |= bool(introduces(record))
+                introductions_lost |= may_introduce(record)
                 if author in self.batch.counted:
                     self.batch.counted[author] = self.batch.counted[author].plus(record, -1)
         if introductions_lost:
@@ -130,18 +144,24 @@ class Admitting:
 
     def _beyond_caps(self, author: PublicKey) -> list[Record]:
         held = self._tx.records(self.batch.circle, author=author, stubs=True)
-        dropped = beyond_caps(held, self.batch.circle, caps=self._caps)
+        carriers = self._carriers(held)
+        dropped = beyond_caps(held, self.batch.circle, adopted=carriers, caps=self._caps)
         if not any(not is_register(record) for record in dropped):
             return dropped
         adopted = self._adopted(held)  # a whole tally: only for those who wrote more than the cap
         return beyond_caps(held, self.batch.circle, adopted=adopted, caps=self._caps)
 
+    def _carriers(self, records: Sequence[Record]) -> Collection[RecordId]:
+        """Which of these carry what the circle inherits."""
+        genesis = self._genesis() if any(record.kind == CUT for record in records) else None
+        return carriers_of(genesis, self._tx.records(self.batch.circle, kinds=(CUT,))) if genesis else ()
+
     def _adopted(self, records: Sequence[Record]) -> Collection[RecordId]:
-        genesis = self._tx.record(RecordId(self.batch.circle))
-        if genesis is None or genesis.kind != CHARTER:
+        genesis = self._genesis()
+        if genesis is None:
             return ()
         day = int(self._now) // SECONDS_A_DAY
-        view = CircleView(Charter.of(genesis), self._tx.records(self.batch.circle, stubs=True), day)
+        view = CircleView(genesis, self._tx.records(self.batch.circle, stubs=True), day)
         return adopted_among(records, view)
 
     def _forget_unknown(self) -> None:
@@ -153,6 +173,6 @@ class Admitting:
                 self._drop(record)
                 if not record.is_stub:
                     self.batch.waiting[record.id] = record
-            if not any(record.kind in (CHARTER, VOUCH) for record in strangers):
+            if not any(may_introduce(record) for record in strangers):
                 break
         self.batch.known = known

@@ -25,6 +25,7 @@ from p2pnode.core.registers import effective
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Json, Store, Tx, WallClock
 from p2pnode.services.admission import Admission
+from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
 from p2pnode.services.proposing import Proposing
 from p2pnode.services.questions import circle_of_question
@@ -108,7 +109,7 @@ def cast_own(
 ) -> Record:
     """One's own ballot inside a transaction; saying the same again signs nothing new."""
     key = me.key(tx, circle)
-    standing = effective(tx.records(circle, kinds=[BALLOT], author=key.public, target=question))
+    standing = effective(records_of(tx, circle, BALLOT, author=key.public, target=question))
     ballot = _sign(tx, key, circle, question, choice, reason, now)
     if standing and all(standing.fields[name] == ballot.fields[name] for name in ("choice", "reason")):
         return standing

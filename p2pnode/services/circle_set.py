@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from p2pnode.core.admission import introduces, is_genesis, known_authors
+from p2pnode.core.admission import INTRODUCING, introduces, is_genesis, known_authors
 from p2pnode.core.ids import CircleId, PublicKey, RecordId
-from p2pnode.core.record import CHARTER, CONTROL_KINDS, VOUCH, Record
+from p2pnode.core.record import CONTROL_KINDS, Record
 from p2pnode.core.registers import is_register
 from p2pnode.core.sync_index import SyncIndex, sync_key
 from p2pnode.ports import Tx
@@ -88,7 +88,7 @@ class CircleSet:
 
 def read_known(tx: Tx, circle: CircleId) -> frozenset[PublicKey]:
     """The known authors, from the records of the store."""
-    controls = tx.records(circle, kinds=(CHARTER, VOUCH), stubs=True)
+    controls = tx.records(circle, kinds=INTRODUCING, stubs=True)
     genesis = tx.record(RecordId(circle))
     return known_authors([*controls, *([genesis] if genesis else [])], circle)
 

@@ -27,12 +27,12 @@ from p2pnode.services.background import for_ever
 from p2pnode.services.ballots import Ballots
 from p2pnode.services.catalogue import hit, verdicts
 from p2pnode.services.charters import advice, told_charter
+from p2pnode.services.forking import Forking, refuse_second_name
 from p2pnode.services.invites import Invites
 from p2pnode.services.join import Join
 from p2pnode.services.me import Me
 from p2pnode.services.proposing import Proposing
 from p2pnode.services.questions import MAX_SHOWN, Questions
-from p2pnode.services.resolve import circle_name
 from p2pnode.services.rule_questions import RuleQuestions
 from p2pnode.services.views import Views
 from p2pnode.services.vouches import Vouches
@@ -56,8 +56,8 @@ class _Summary:
 
 
 class Circles:
-    """Everything about circles, on one node. `ballots`, `work_questions`, `rule_questions`, `vouches`, `invites`, `questions` and
-    `joins` are public parts."""
+    """Everything about circles, on one node. `ballots`, `work_questions`, `rule_questions`, `forking`, `vouches`, `invites`, `questions`
+    and `joins` are public parts."""
 
     def __init__(
         self,
@@ -76,6 +76,7 @@ class Circles:
         self.ballots = Ballots(store, admission, views, me, clock, proposing)
         self.work_questions = WorkQuestions(store, views, proposing)
         self.rule_questions = RuleQuestions(store, admission, views, me, proposing)
+        self.forking = Forking(store, admission, views, me, clock)
         self.vouches = Vouches(store, admission, views, me, clock)
         self.invites = Invites(store, network, admission, views, me, clock)
         self.joins = Join(store, network, admission, views, me, clock, emit)
@@ -97,7 +98,7 @@ class Circles:
         salt = secrets.token_bytes(SEED_BYTES)
 
         def write(tx: Tx) -> CircleId:
-            _refuse_second_name(tx, name)
+            refuse_second_name(tx, name)
             key = self._me.key_for_salt(salt)
             seq, created = tx.next_seq(key.public, now)
             record = genesis(
@@ -151,7 +152,7 @@ class Circles:
             "open": await self.questions.of_circle(circle, only_open=True),
             "listed": await self._hits(summary.listed[:MAX_LISTED_SHOWN]),
             "provisional": provisional,
-        }
+        } | await self.forking.family(circle)
 
     async def leave(self, circle: CircleId, *, force: bool = False) -> Json:
         """Leave a circle, or stop waiting for one: its records go, our own stay so that our numbers never repeat.
@@ -189,9 +190,9 @@ class Circles:
                 hint="if you mean it: p2pnode circle leave CIRCLE --force",
             )
 
-    async def join(self, link: str) -> Json:
-        """Redeem a link."""
-        return await self.joins.join(link)
+    async def join(self, link: str, *, fork: bool = False) -> Json:
+        """Redeem a link; `fork`: the user knows that it opens a fork of a circle of ours."""
+        return await self.joins.join(link, fork=fork)
 
     async def proposals(self, circle: CircleId | None) -> Json:
         """The questions of one circle, or of all."""
@@ -219,14 +220,6 @@ class Circles:
         rows = await self._store.read(lambda tx: [row for work in works if (row := tx.work(work))])
         said = await verdicts(self._store, self._views, [row.id for row in rows])
         return [hit(row, said[row.id], local=row.state != "heard") for row in rows]
-
-
-def _refuse_second_name(tx: Tx, name: str) -> None:
-    if any(circle_name(tx, circle).casefold() == name.casefold() for circle in tx.circles()):
-        raise RefusedError(
-            f"you are in a circle named {name!r} already",
-            hint="choose another name: circles are called by their names here",
-        )
 
 
 def _item(circle: CircleId, name: str, me: PublicKey) -> Json:

@@ -12,8 +12,10 @@ from p2pnode.core.record import PROPOSAL
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import AmbiguousError, NotFoundError
 from p2pnode.ports import Json, Store, Tx
+from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
 from p2pnode.services.pruning import lacking
+from p2pnode.services.questions import circle_of_question
 from p2pnode.services.resolve import circle_name, find_circle, find_question, find_work
 from p2pnode.services.sync import Sync
 from p2pnode.services.views import Views
@@ -71,9 +73,10 @@ class Explain:
 def _question(tx: Tx, text: str, circle_text: str | None) -> tuple[QuestionId, CircleId]:
     question = find_question(tx, text)
     wanted = None if circle_text is None else find_circle(tx, circle_text)
-    for circle in tx.circles():
-        if wanted in (None, circle) and tx.records(circle, kinds=[PROPOSAL], target=question):
-            return question, circle
+    if wanted is None:
+        return question, circle_of_question(tx, question)
+    if records_of(tx, wanted, PROPOSAL, target=question):
+        return question, wanted
     raise NotFoundError("that proposal belongs to another circle", hint="leave out --circle, or name its own")
 
 

@@ -36,7 +36,7 @@ from p2pnode.core.invite import (
     encode_invite,
     secret_digest,
 )
-from p2pnode.core.record import CHARTER, VOUCH, Record
+from p2pnode.core.record import CHARTER, CUT, VOUCH, Record
 from p2pnode.errors import AmbiguousError, DecodeError, NotFoundError, PeerError, RefusedError, UsageError
 from p2pnode.ports import Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services import vouches
@@ -222,7 +222,7 @@ class Invites:
             return JoinRefused(USED)
         circle, own = request.circle, self._me.key(tx, request.circle).public
         if request.key != own:
-            vouch = vouches.standing(tx, self._me, circle, request.key)
+            vouch = vouches.given_here(tx, self._me, circle, request.key)
             if vouch is None and again:
                 return JoinRefused(USED)  # we let this key in with it, and took our vouch back since
             if vouch is None:
@@ -241,13 +241,16 @@ def forget_circle(tx: Tx, circle: CircleId) -> None:
 
 
 def _introduction(tx: Tx, circle: CircleId, inviter: PublicKey, joiner: PublicKey) -> tuple[Record, ...]:
-    """What a newcomer needs to know whom to believe: the charters, then the vouches from a steward to us, then ours."""
+    """What a newcomer needs to know whom to believe: the charters, the vouches from a steward to us, ours, and what a fork inherits as
+    far as there is room.
+    """
     genesis = tx.record(RecordId(circle))
     charters = ([genesis] if genesis else []) + tx.records(circle, kinds=[CHARTER])
     all_vouches = tx.records(circle, kinds=[VOUCH])
+    pieces = tx.records(circle, kinds=[CUT])
     own = [one for one in all_vouches if one.author == inviter and one.target == joiner]
     stewards = {PublicKey(key) for charter in charters for key in _stewards(charter)}
-    return (*charters[:4], *_path(all_vouches, stewards, inviter)[:MAX_PATH_RECORDS], *own)
+    return (*charters[:4], *_path(all_vouches, stewards, inviter)[:MAX_PATH_RECORDS], *own, *pieces)
 
 
 def _stewards(charter: Record) -> tuple[PublicKey, ...]:

@@ -77,10 +77,11 @@ class Join:
         self._locks: dict[CircleId, trio.Lock] = {}
         self._wake = trio.Event()
 
-    async def join(self, link: str) -> Json:
+    async def join(self, link: str, *, fork: bool = False) -> Json:
         """Redeem a link. The answer of `circle join`: state joined, or waiting with the reason.
 
-        UsageError if it is no link; RefusedError if it has expired, is used or our own, or would link two of our names.
+        UsageError if it is no link; RefusedError if it has expired, is used or our own, or would link two of our names: with `fork` the
+        user allows that, since a fork keeps its parent's names.
         """
         invite = parse_invite(link)
         if invite.peer == self._network.peer_id:
@@ -88,7 +89,7 @@ class Join:
         if self._clock() > invite.expires:
             raise RefusedError("this invite has expired", hint="ask for a new one")
         if not await self._is_member(invite.circle):
-            await self._store.write(lambda tx: _keep(tx, invite, "it has not been tried yet"))
+            await self._store.write(lambda tx: _begin(tx, invite, fork=fork))
             reason = await self._try(invite)
             if reason is not None:
                 return _answer(invite, "waiting", reason)
@@ -162,6 +163,13 @@ class Join:
 
     async def _enter(self, invite: Invite, answer: JoinAccepted) -> None:
         circle = invite.circle
+        genesis = next(record for record in answer.records if record.id == RecordId(circle))
+        if not await self._store.read(lambda tx: _is_kin(tx, Charter.of(genesis))):
+            await self._give_up(invite, "it is no fork of a circle of yours, and has its salt")
+            raise RefusedError(
+                "this circle is no fork of yours, though it has the salt of one: it was not joined",
+                hint="whoever made the link has seen your name in that other circle",
+            )
         await self._store.write(lambda tx: tx.add_circle(circle, invite.salt, self._clock()))
         await self._admission.admit([encode_signed(record) for record in answer.records], circle, invite.peer)
         await self._store.write(lambda tx: tx.set_meta(_meta_key(circle), None))
@@ -248,17 +256,35 @@ def _waiting(data: bytes) -> Waiting:
     return Waiting(parse_invite(text(fields, "link")), text(fields, "reason"))
 
 
-def _keep(tx: Tx, invite: Invite, reason: str) -> None:
-    """Remember a join that waits. RefusedError if it may not be made."""
+def _begin(tx: Tx, invite: Invite, *, fork: bool) -> None:
+    """Remember a join before it is tried. RefusedError if it may not be made."""
     others = [one.invite for one in waiting(tx) if one.invite.circle != invite.circle]
     if len(others) >= MAX_WAITING:
         raise RefusedError(f"{MAX_WAITING} joins are waiting already", hint="leave one of them: p2pnode circle list")
     salts = {circle: tx.circle_salt(circle) for circle in tx.circles()} | {one.circle: one.salt for one in others}
-    if any(salt == invite.salt for circle, salt in salts.items() if circle != invite.circle):
+    if not fork and any(salt == invite.salt for circle, salt in salts.items() if circle != invite.circle):
         raise RefusedError(
             "this circle has the salt of another one of yours, so you would have the same key in both",
-            hint="either it was split off from that circle, or somebody wants to find out who you are",
+            hint="either it is a fork of that circle (then, if you trust whoever gave you the link: p2pnode circle join --fork),"
+            " or somebody wants to find out who you are",
         )
+    _keep(tx, invite, "it has not been tried yet")
+
+
+def _is_kin(tx: Tx, charter: Charter) -> bool:
+    """Whether a circle that has the salt of others of ours is their fork, or their parent; one with a salt of its own is."""
+    same = [other for other in tx.circles() if tx.circle_salt(other) == charter.salt and other != charter.circle]
+    parents = {first.parent for other in same if (first := _first_charter(tx, other)) is not None}
+    return not same or charter.parent in same or charter.circle in parents or charter.parent in parents - {None}
+
+
+def _first_charter(tx: Tx, circle: CircleId) -> Charter | None:
+    record = tx.record(RecordId(circle))
+    return Charter.of(record) if record is not None else None
+
+
+def _keep(tx: Tx, invite: Invite, reason: str) -> None:
+    """Write down why a join waits."""
     tx.set_meta(_meta_key(invite.circle), encoding.encode({"link": encode_invite(invite), "reason": reason}))
 
 

@@ -27,6 +27,7 @@ from p2pnode.core.ids import (
 from p2pnode.core.record import PROPOSAL, VOUCH
 from p2pnode.errors import AmbiguousError, NotFoundError, UsageError
 from p2pnode.ports import Tx, Work
+from p2pnode.services.inherited import inherited_targets
 from p2pnode.services.join import waiting
 
 SHOWN_CHOICES = 5
@@ -85,7 +86,7 @@ def circle_name(tx: Tx, circle: CircleId) -> str:
 def find_question(tx: Tx, text: str) -> QuestionId:
     """A question that somebody proposed in one of our circles."""
     low, high = _range(QUESTION_PREFIX, text, "a proposal")
-    found = tx.find_targets(low, high, kinds=[PROPOSAL])
+    found = [*tx.find_targets(low, high, kinds=[PROPOSAL]), *inherited_targets(tx, low, high, PROPOSAL)]
     return QuestionId(_one(QUESTION_PREFIX, text, found, "proposal", hint="open ones: p2pnode circle show CIRCLE"))
 
 
@@ -95,7 +96,7 @@ def find_key(tx: Tx, text: str) -> PublicKey:
     if parts is not None and parts[0] == KEY_PREFIX and len(parts[1]) == TEXT_CHARACTERS:
         return PublicKey(parse_id(KEY_PREFIX, text))
     low, high = _range(KEY_PREFIX, text, "a key")
-    found = tx.find_targets(low, high, kinds=[VOUCH])
+    found = [*tx.find_targets(low, high, kinds=[VOUCH]), *inherited_targets(tx, low, high, VOUCH)]
     return PublicKey(
         _one(KEY_PREFIX, text, found, "key", hint="give the whole key; they see it with: p2pnode identity show")
     )

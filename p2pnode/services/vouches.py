@@ -18,6 +18,7 @@ from p2pnode.core.registers import effective
 from p2pnode.errors import NotFoundError, P2pnodeError, UsageError
 from p2pnode.ports import Json, Store, Tx, WallClock
 from p2pnode.services.admission import Admission
+from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
 from p2pnode.services.proposing import refuse_stranger
 from p2pnode.services.views import Views
@@ -84,7 +85,7 @@ class Vouches:
 
         def write(tx: Tx) -> int:
             key = self._me.key(tx, circle).public
-            targets = {PublicKey(record.target) for record in tx.records(circle, kinds=[VOUCH], author=key)}
+            targets = {PublicKey(record.target) for record in records_of(tx, circle, VOUCH, author=key)}
             held = [record for whom in sorted(targets) if (record := standing(tx, self._me, circle, whom))]
             due = [record for record in held if _is_due(record, lasts, now) and _age_days(record, now) < lasts]
             for record in due:
@@ -98,9 +99,15 @@ class Vouches:
 
 
 def standing(tx: Tx, me: Me, circle: CircleId, whom: PublicKey) -> Record | None:
-    """Our vouch for a key, unless it is revoked or void; it may have run out."""
-    held = effective(tx.records(circle, kinds=[VOUCH], author=me.key(tx, circle).public, target=whom))
+    """Our vouch for a key, inherited or not, unless it is revoked or void; it may have run out."""
+    held = effective(records_of(tx, circle, VOUCH, author=me.key(tx, circle).public, target=whom))
     return held if held and held.fields["choice"] == 1 else None
+
+
+def given_here(tx: Tx, me: Me, circle: CircleId, whom: PublicKey) -> Record | None:
+    """The same, but signed in this very circle: what a newcomer can check who does not hold yet what the circle inherited."""
+    held = standing(tx, me, circle, whom)
+    return held if held and held in tx.records(circle, kinds=[VOUCH], author=held.author, target=whom) else None
 
 
 def sign(tx: Tx, me: Me, admission: Admission, circle: CircleId, whom: PublicKey, *, give: bool, now: float) -> Record:

@@ -18,6 +18,7 @@ from p2pnode.services.api import (
     devices,
     dht,
     doctor,
+    forking,
     gateway,
     keeping,
     limits,
@@ -53,6 +54,7 @@ TABLE = (
     | doctor.METHODS
     | devices.METHODS
     | dht.METHODS
+    | forking.METHODS
     | deciding.METHODS
 )
 """Every method by its name: `noun.verb` -> function(node, params, emit)."""

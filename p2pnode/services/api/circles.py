@@ -65,9 +65,9 @@ async def close_invite(node: Node, params: Params, emit: Emit) -> Json:
 
 async def join(node: Node, params: Params, emit: Emit) -> Json:
     """Redeem a link, now or when its maker is online."""
-    link = params.text("invite", longest=INVITE_CHARACTERS)
+    link, fork = params.text("invite", longest=INVITE_CHARACTERS), params.flag("fork")
     params.end()
-    return await node.circles.join(link)
+    return await node.circles.join(link, fork=fork)
 
 
 async def leave(node: Node, params: Params, emit: Emit) -> Json:

@@ -12,7 +12,7 @@ from p2pnode.services.node import Node
 
 SIGNING: Final = frozenset(
     {
-        *("circle.create", "circle.invite", "circle.join", "vouch.give", "vouch.revoke", "ballot.cast"),
+        *("circle.create", "circle.fork", "circle.invite", "circle.join", "vouch.give", "vouch.revoke", "ballot.cast"),
         *("proposal.open", "proposal.withdraw"),
     }
 )

@@ -73,7 +73,11 @@ class Settings:
     relays: tuple[str, ...] = ()
     """Multiaddrs of relays to be reachable through; without any, peers that offer it are asked when nobody comes by himself."""
     relay_serve: bool = False
-    """Be a relay for peers that cannot reach each other, within limits."""
+    """Be a relay for peers that cannot reach each other, within limits, whatever is known of how this node is reached."""
+    relay_when_public: bool = True
+    """Be such a relay as soon as peers find that the internet reaches this node, and as long as it does."""
+    map_ports: bool = True
+    """Ask the router to forward a port to this node (NAT-PMP, UPnP); it is given back at a clean stop."""
     lan: bool = True
     """Find and be found on the local network (multicast DNS)."""
     ipfs: bool = False

@@ -30,6 +30,7 @@ from p2pnode.flood_gate import FloodGate
 from p2pnode.gateway.door import Door
 from p2pnode.local import notify
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
+from p2pnode.net.nat.outside import Wishes
 from p2pnode.net.network import open_network
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Emit
@@ -185,6 +186,7 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
             ipfs=settings.ipfs,
             relay_limits=RelayLimits() if settings.relay_serve else None,
             relays=settings.relays,
+            wishes=Wishes(map_ports=settings.map_ports, relay_when_public=settings.relay_when_public),
         ) as network,
     ):
         await keep_ports(store, wanted, network.addresses())

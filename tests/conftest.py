@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,6 +15,9 @@ from trio.testing import MockClock
 # A shell that starts tests in the background lets them ignore Ctrl-C, and whatever they start inherits that: tests of
 # Ctrl-C would then wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No daemon of a test asks the router of the machine that it runs on; those in networks of their own may (`support.daemons`).
+os.environ["P2PNODE_MAP_PORTS"] = "false"
 
 
 @pytest.fixture

@@ -109,6 +109,7 @@ def status(call: Call) -> None:
         [
             ("peer ID", answer.get("peer_id")),
             ("reachability", answer.get("reachability")),
+            *reach_lines(answer.get("reach", {})),
             *(("address", address) for address in answer.get("addresses", [])),
             ("peers", answer.get("peers")),
             ("works", answer.get("works")),
@@ -122,6 +123,18 @@ def status(call: Call) -> None:
             ("version", answer.get("version")),
         ]
     )
+
+
+def reach_lines(reach: dict[str, Any]) -> list[tuple[str, str]]:
+    """What would help, the router, and what this node does for others that are not reached; nothing where there is nothing to say."""
+    lines = [("what would help", str(reach["hint"]))] if reach.get("hint") else []
+    if reach.get("mapped"):
+        lines.append(("router", f"forwards {reach['mapped']} ({reach.get('mapped_by')})"))
+    relay = reach.get("relay", {})
+    if relay.get("on"):
+        places, circuits = plural(relay.get("places", 0), "place"), plural(relay.get("circuits", 0), "circuit")
+        lines.append(("relay", f"on, for others: {places}, {circuits}, {size(relay.get('bytes', 0))} carried"))
+    return lines
 
 
 def _remote(remote: dict[str, Any]) -> str | None:

@@ -94,6 +94,7 @@ class Announcing:
         self._provide_keys, self._circle_keys = provide_keys, circle_keys
         self._turn, self._tell_later = turn, tell_later
         self._somebody_came = trio.Event()
+        self._again = trio.Event()
         self.round: Round | None = None
         self.keys = 0
         """Keys of the last round; `left` of them are still to be told."""
@@ -102,6 +103,10 @@ class Announcing:
     def somebody_came(self) -> None:
         """There is somebody to tell."""
         self._somebody_came.set()
+
+    def again(self) -> None:
+        """What others keep of us names addresses that do not lead here any more: a new round, now."""
+        self._again.set()
 
     async def run(self) -> None:
         """Round after round, for ever."""
@@ -112,7 +117,9 @@ class Announcing:
             due_s = self._due_s()
             if due_s > 0:
                 keys = None
-                await trio.sleep(min(due_s, LOOK_S))
+                with trio.move_on_after(min(due_s, LOOK_S)):
+                    await self._again.wait()
+                    self.round, self._again = None, trio.Event()
                 continue
             if self.round is None or self.round.place is None or not self._is_recent(self.round):
                 await self._keep(Round(self._clock(), b""))

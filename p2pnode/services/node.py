@@ -46,6 +46,7 @@ from p2pnode.services.outbox import Outbox
 from p2pnode.services.pruning import Pruning
 from p2pnode.services.publish import Publish
 from p2pnode.services.publishing import Publishings
+from p2pnode.services.reachability import ReachabilityWatch
 from p2pnode.services.reading import Reading
 from p2pnode.services.sealing import Sealing
 from p2pnode.services.search import Search
@@ -125,6 +126,9 @@ class Node:
             floor_bytes=settings.floor_bytes,
         )
         self.checking = Checking(store, self.transfers, clock, emit)
+        self.reachability = ReachabilityWatch(
+            network, emit, self.outbox.announcing.again, lan=settings.lan, maps_ports=settings.map_ports
+        )
         self.devices = Devices(store, network, me, clock, emit)
         roster = self.devices.roster
         shared = SharedState(store, roster, me, clock, self.lens, self.circles, self.admission, network.peer_id)
@@ -167,6 +171,7 @@ class Node:
         nursery.start_soon(self.checking.run)
         nursery.start_soon(for_ever, self.lookups.run)
         nursery.start_soon(for_ever, self._tell_of_peers)
+        nursery.start_soon(for_ever, self.reachability.run)
 
     def _wake_told(self) -> None:
         """There is something new for the network to hear."""

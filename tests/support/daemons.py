@@ -46,6 +46,7 @@ class RealDaemon:
             "P2PNODE_HOME": str(home),
             "P2PNODE_LOG_LEVEL": os.environ.get("P2PNODE_LOG_LEVEL", "info"),
             "PYTHONPATH": str(Path(__file__).parents[2]),
+            "P2PNODE_MAP_PORTS": "true" if within else "false",  # no test asks the router of the machine it runs on
             "NO_COLOR": "1",
         }
         self.process: subprocess.Popen[str] | None = None

@@ -1,6 +1,6 @@
 """A router that speaks UPnP: found by a question to the local network, then called over HTTP. Made by `mapping`.
 
-Why not the library of C for it: decision 22. Only hosts of local networks are spoken to, each only about itself, and every
+Why not the library in C: decision 23. Only hosts of local networks are spoken to, each only about itself, and every
 answer has a size and a time.
 """
 

@@ -9,11 +9,12 @@ from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, NO_CIRCLE, id_text
 from p2pnode.core.record import PROFILE
 from p2pnode.core.records import make
 from p2pnode.errors import UsageError
-from p2pnode.ports import Emit, Json, PeerView, Tx
+from p2pnode.ports import Emit, Json, Tx
 from p2pnode.services.api.limits import describe
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
+from p2pnode.services.reachability import as_json
 from p2pnode.services.resolve import circle_name, find_circle
 
 NAME_CHARACTERS = 100
@@ -25,6 +26,7 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
     params.end()
     works, circles, stored = await node.store.read(lambda tx: (tx.count_works(), len(tx.circles()), tx.stored_bytes()))
     peers = node.network.peers()
+    reach, standing = node.reachability.now()
     return {
         "peer_id": node.network.peer_id,
         "addresses": node.network.addresses(),
@@ -37,27 +39,12 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
         "version": __version__,
         "home": str(node.home.path),
         "uptime_s": round(node.clock() - node.started, 1),
-        "reachability": reachability(peers, lan=node.settings.lan, relayed=_is_relayed(node.network.addresses())),
+        "reachability": standing.words,
+        "reach": as_json(reach, standing),
         "pid": os.getpid(),
         "traffic": describe(node),
         "remote": {"on": node.settings.remote, "sessions": node.devices.control.sessions},
     }
-
-
-def _is_relayed(addresses: list[str]) -> bool:
-    return any("/p2p-circuit/" in address for address in addresses)
-
-
-def reachability(peers: list[PeerView], *, lan: bool, relayed: bool = False) -> str:
-    """What a person wants to know: does anybody know me, and did anybody come by himself?"""
-    if not peers:
-        where = "on the local network and at known addresses" if lan else "at known addresses"
-        return f"no peers yet; looking {where}"
-    came = sum(peer.direction == "inbound" for peer in peers)
-    through = "; reachable through a relay" if relayed else ""
-    if came:
-        return f"connected to {len(peers)}; {came} of them reached this node by themselves{through}"
-    return f"connected to {len(peers)}; nobody has reached this node by himself yet{through}"
 
 
 async def stop(node: Node, params: Params, emit: Emit) -> Json:

@@ -20,6 +20,7 @@ from p2pnode.filelock import try_lock
 from p2pnode.local.archive import read_archive
 from p2pnode.local.identity import identity_file, open_identity, plain_host_key
 from p2pnode.local.keyfile import create_secret
+from p2pnode.store.library_mark import write_mark
 from p2pnode.store.snapshot import prepare_copy
 
 PLAIN = ("config.toml", "identity.key", "identity.key.sealed", "host.key.sealed", "node.db")
@@ -88,6 +89,8 @@ def _make_ready(making: Home, library: str | None, passphrase: str | None) -> di
     for folder, _, names in os.walk(making.library):
         for name in names:
             os.chmod(os.path.join(folder, name), READ_ONLY)
+    if library is not None:
+        write_mark(str(making.library), b"")  # the next start takes it as its own
     missing = prepare_copy(str(making.database), lambda path: (making.library / path).exists(), time.time())
     return {
         "works_missing": missing,

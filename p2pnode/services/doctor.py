@@ -97,10 +97,14 @@ class Doctor:
         ]
 
     async def _free_bytes(self) -> int | None:
-        """Of the library's disk; None also if it does not answer: a dead mount must not hold anybody up."""
+        """Of the library's disk; None if it is away or does not answer: a dead mount must not hold anybody up."""
+
+        def look() -> int | None:
+            return self._store.free_bytes() or (None if free_bytes(self._library) else 0)
+
         with trio.move_on_after(DISK_TIMEOUT_S):
             # libp2p brings stubs of an older trio, in which this argument had another name
-            return await trio.to_thread.run_sync(free_bytes, self._library, abandon_on_cancel=True)  # type: ignore[call-arg]
+            return await trio.to_thread.run_sync(look, abandon_on_cancel=True)  # type: ignore[call-arg]
         return None
 
     async def _outside(self) -> list[Finding]:

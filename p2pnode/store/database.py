@@ -186,9 +186,13 @@ class ThreadEngine:
     async def aclose(self) -> None:
         """Wait for the transaction under way, fold the log into the database and close every connection."""
         with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(self._close, limiter=self._writing)
+            await trio.to_thread.run_sync(self.close, limiter=self._writing)
 
-    def _close(self) -> None:
+    def at_start(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One transaction before anybody else uses the engine; blocking."""
+        return write_transaction(self._writer, work)
+
+    def close(self) -> None:
         self._closed = True
         with suppress(Empty):
             for _ in range(READERS):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Protocol
 
+from p2pnode.store.library_mark import read_mark
 from p2pnode.store.paths import folders_above
 
 SYNC_ALL_ABOVE = 64
@@ -64,11 +65,23 @@ class FileArea(Protocol):
 class Library:
     """The library on a disk."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, mark: bytes | None = None) -> None:
+        """With `mark` (see `store.library_mark`) nothing is written or removed while the folder is another one: its disk went away."""
         self.root = os.path.abspath(root)
+        self._mark = mark
         os.makedirs(self.root, mode=0o755, exist_ok=True)
+        self._known = _identity(os.stat(self.root))
+
+    def _check_here(self, facts: os.stat_result) -> None:
+        """OSError if the library's folder is not the one that we opened. The same disk may come back under another number."""
+        if self._mark is None or _identity(facts) == self._known:
+            return
+        if read_mark(self.root) != self._mark:
+            raise OSError(errno.ENODEV, "the library is not there: its disk went away", self.root)
+        self._known = _identity(facts)
 
     def free_bytes(self) -> int:
+        self._check_here(os.stat(self.root))
         return shutil.disk_usage(self.root).free
 
     def exists(self, path: str) -> bool:
@@ -133,6 +146,7 @@ class Library:
         self.sync(["."])
 
     def unlink(self, paths: Sequence[str]) -> None:
+        self._check_here(os.stat(self.root))
         for path in paths:
             with suppress(OSError), self._parent(path) as (folder, name):
                 if sys.platform == "win32":
@@ -152,6 +166,7 @@ class Library:
         return os.listdir(self.root)
 
     def remove_tree(self, name: str) -> None:
+        self._check_here(os.stat(self.root))
         path = os.path.join(self.root, name)
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -170,6 +185,7 @@ class Library:
             return
         descriptor = os.open(self.root, _DIRECTORY & ~_NOFOLLOW)  # the person may have linked the library folder itself
         try:
+            self._check_here(os.fstat(descriptor))
             for folder in folders:
                 if create:
                     _make_folder(folder, descriptor)
@@ -182,6 +198,7 @@ class Library:
 
     def _plain_parent(self, folders: Sequence[str], name: str, create: bool) -> str:
         path = self.root
+        self._check_here(os.stat(path))
         for folder in folders:
             path = os.path.join(path, folder)
             if create:
@@ -189,6 +206,10 @@ class Library:
             if os.path.islink(path):
                 raise OSError(errno.ELOOP, "a symbolic link inside the library", path)
         return os.path.join(path, name)
+
+
+def _identity(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_dev, facts.st_ino
 
 
 def _make_folder(name: str, folder: int | None) -> None:

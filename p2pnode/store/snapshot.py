@@ -13,6 +13,7 @@ from contextlib import closing
 
 from p2pnode.errors import DecodeError, NotFoundError
 from p2pnode.store.database import BUSY_TIMEOUT_S, connect, translated, write_transaction
+from p2pnode.store.library_mark import META_KEY
 from p2pnode.store.rows import path_of
 from p2pnode.store.tx import SqliteTx
 from p2pnode.store.tx_records import RESCUE_MARGIN
@@ -55,6 +56,7 @@ def prepare_copy(database: str, has: Callable[[str], bool], now: float) -> int:
 def _settle(connection: sqlite3.Connection, has: Callable[[str], bool], now: float) -> int:
     tx = SqliteTx(connection, library="", quota_bytes=0)
     tx.set_seq_floor(now, margin=RESCUE_MARGIN)
+    tx.set_meta(META_KEY, None)  # its library is another folder now
     rows = connection.execute(
         "SELECT b.id, b.path, c.id, c.root FROM bases b JOIN contents c ON b.content = c.id "
         "WHERE b.owned = 1 AND c.state = 'complete'"

@@ -15,6 +15,7 @@ from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
 from p2pnode.ports import WallClock
 from p2pnode.store.database import ThreadEngine, translated
 from p2pnode.store.library import Library
+from p2pnode.store.library_mark import settle_mark
 from p2pnode.store.lock import locked
 from p2pnode.store.node_store import NodeStore
 
@@ -46,10 +47,16 @@ async def open_store(
 def _open(path: Path, library: Path, stack: AsyncExitStack) -> tuple[ThreadEngine, Library, bool]:
     """The blocking part, and whether the database was made just now; what `stack` holds is undone by the caller."""
     database = os.path.abspath(path)
+    folder = os.path.dirname(database)
     with translated(database):
-        os.makedirs(os.path.dirname(database), mode=0o700, exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         stack.enter_context(locked(f"{database}.lock"))
-    with translated(str(library)):
-        area = Library(str(library))
     is_new = not os.path.exists(database)
-    return ThreadEngine(database), area, is_new
+    engine = ThreadEngine(database)
+    try:
+        with translated(str(library)):
+            mark = engine.at_start(lambda connection: settle_mark(connection, os.path.abspath(library), folder))
+            return engine, Library(str(library), mark), is_new
+    except BaseException:
+        engine.close()
+        raise

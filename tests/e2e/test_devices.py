@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,32 +23,10 @@ from p2pnode.services.devices_control import CONTROL_PROTOCOL
 from p2pnode.services.devices_pairing import WRONG_TRIES
 from tests.support.daemons import RealDaemon, wait_until
 from tests.support.devices import guess, wrong
+from tests.support.home_server import DEADLINE_S, Start, paired, show_code, start_server
 from tests.support.hostile import hostile_network
 
 pytestmark = pytest.mark.network
-
-Start = Callable[..., RealDaemon]
-DEADLINE_S = 60.0
-
-
-def start_server(start: Start, tmp_path: Path, name: str = "server", *, remote: bool = True) -> RealDaemon:
-    (tmp_path / name).mkdir(parents=True, exist_ok=True)
-    (tmp_path / name / "config.toml").write_text(f"remote = {str(remote).lower()}\n")
-    return start(name)
-
-
-def show_code(server: RealDaemon) -> tuple[Any, str]:
-    """`device pair` on the server: the waiting command, and the code it printed."""
-    shown = server.begin("device", "pair", "--json")
-    assert shown.stdout is not None
-    return shown, str(json.loads(shown.stdout.readline())["code"])
-
-
-def paired(desk: RealDaemon, server: RealDaemon, name: str = "server") -> None:
-    shown, code = show_code(server)
-    answer = desk.json("device", "pair", code, "--at", server.address, "--name", name, "--as", "desk")
-    out, _ = shown.communicate(timeout=DEADLINE_S)
-    assert shown.returncode == 0 and json.loads(out)["check"] == answer["check"]
 
 
 def failure(daemon: RealDaemon, *arguments: str) -> tuple[int, dict[str, Any]]:

@@ -25,7 +25,7 @@ def doctor(call: Call, local: bool) -> int:
     exit status is 1 when something is bad, 0 otherwise; a note is no failure.
     """
     if not call.json and not local:
-        note("asking peers what this node is like from outside; half a minute at most")
+        note("asking peers what this node is like from outside; a minute at most")
     answer = call.ask("node.doctor", {"local": True} if local else {}, timeout_s=NETWORK_TIMEOUT_S)
     items = [item for item in answer.get("items", []) if isinstance(item, dict)]
     bad = sum(item.get("state") == "bad" for item in items)

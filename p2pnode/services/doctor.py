@@ -19,11 +19,13 @@ from p2pnode.core.ids import CircleId, PeerId
 from p2pnode.core.probe_messages import PROTOCOL, Answer, Ask
 from p2pnode.errors import P2pnodeError
 from p2pnode.local.machine import descriptors, free_bytes, lingers, runs_as_user_service
-from p2pnode.ports import Emit, Json, Network, Store, Traffic, Tx, WallClock
+from p2pnode.ports import Emit, Json, Network, Reachability, Store, Traffic, Tx, WallClock
 from p2pnode.services import doctor_checks as checks
+from p2pnode.services.announcing import Share
 from p2pnode.services.doctor_checks import Finding
 from p2pnode.services.outbox import PROVIDE, root_key
 from p2pnode.services.probe import Probes
+from p2pnode.services.reachability import Standing
 from p2pnode.services.watching import MAX_WATCHED
 
 PEERS_ASKED = 5
@@ -31,8 +33,19 @@ PEERS_ASKED = 5
 WORKS_LOOKED_AT = 1000
 """Of the public works here, for the random ones: the newest."""
 DISK_TIMEOUT_S = 5.0
+SHARE_TIMEOUT_S = 60.0
+"""For looking for a sample of our keys in the DHT."""
 OUTBOX_LOOKED_AT = 10_000
 """Items of the outbox that are counted."""
+
+
+class Announced(Protocol):
+    """What is asked of `services.announcing`."""
+
+    keys: int
+    left: int
+
+    async def share(self) -> Share: ...
 
 
 class Synced(Protocol):
@@ -52,12 +65,15 @@ class Doctor:
         *,
         traffic: Traffic,
         sync: Synced,
+        announced: Announced,
+        standing: Callable[[], tuple[Reachability, Standing]],
         watched: Callable[[], int],
         library: str,
         settings: Settings,
     ) -> None:
         self._store, self._network, self._clock = store, network, clock
         self._traffic, self._sync, self._watched = traffic, sync, watched
+        self._announced, self._standing = announced, standing
         self._library, self._settings = library, settings
         self.probes = Probes(network, clock, traffic)
         self.last: tuple[Finding, ...] = ()
@@ -84,9 +100,10 @@ class Doctor:
         return [
             checks.check_peers(len(peers), lan=self._settings.lan, bootstrap=len(self._settings.bootstrap)),
             checks.check_ports(self._network.addresses()),
-            checks.check_visits(sum(peer.direction == "inbound" for peer in peers), len(peers)),
+            checks.check_reach(*self._standing()),
             checks.check_dht(numbers.dht_peers, len(peers)),
             checks.check_announcing(len(waiting), tried, more=len(waiting) >= OUTBOX_LOOKED_AT),
+            checks.check_round(self._announced.keys, self._announced.left),
             checks.check_sync(lags),
             checks.check_disk(free, self._settings.floor_bytes, stored, self._settings.quota_bytes),
             checks.check_damage(damaged),
@@ -114,13 +131,17 @@ class Doctor:
         samples = await self._store.read(lambda tx: _samples(tx, max(1, len(asked))))
         answers: list[Answer] = []
         offsets: list[float] = []
+        shares: list[Share] = []
         async with trio.open_nursery() as nursery:
             for at, peer in enumerate(asked):
                 ask = samples[at % len(samples)] if samples else Ask()
                 nursery.start_soon(self._ask, peer, ask, answers, offsets)
+            with trio.move_on_after(SHARE_TIMEOUT_S):
+                shares.append(await self._announced.share())
         return [
             checks.check_read_back(answers, len(asked), len(samples)),
             checks.check_found(answers, len(samples)),
+            checks.check_share(shares[0] if shares else None),
             checks.check_clock(offsets),
         ]
 

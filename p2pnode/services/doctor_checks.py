@@ -14,6 +14,9 @@ from typing import Final, Literal
 
 from p2pnode.core.probe_messages import Answer, Block, Found
 from p2pnode.core.traffic_rules import bytes_in_words
+from p2pnode.ports import Reachability
+from p2pnode.services.announcing import Share
+from p2pnode.services.reachability import Standing
 
 State = Literal["good", "note", "bad"]
 
@@ -25,6 +28,8 @@ FEW_DESCRIPTORS: Final = 1024
 """Below this a node with all of its connections and a publishing runs out."""
 NEARLY_FULL: Final = 0.9
 """Of a quota or of watched works."""
+FOUND_PERCENT: Final = 99
+"""Of a sample of keys: below it something is lost that was told."""
 DHT_PEERS: Final = 3
 """Contacts of the DHT below which what is told there is soon forgotten: it is kept by the nearest ones, who come and go."""
 SYNC_LATE_S: Final = 900.0
@@ -90,17 +95,12 @@ def _kind_of_host(host: str) -> str | None:
     return "public" if address.is_global else "local"
 
 
-def check_visits(came: int, connected: int) -> Finding:
-    """Has anybody reached us by himself?"""
-    if came:
-        return Finding("reach", "good", f"{_count(came, 'connected peer')} reached this node by {_themselves(came)}")
-    if not connected:
-        return Finding("reach", "note", "nobody is connected who could tell whether this node can be reached")
-    return Finding("reach", "note", "nobody has reached this node by himself yet", _OPEN_PORT)
-
-
-def _themselves(count: int) -> str:
-    return "himself" if count == 1 else "themselves"
+def check_reach(reach: Reachability, standing: Standing) -> Finding:
+    """What is this node to others, in the words of `status`; how many peers dialled back to find out?"""
+    asked = f" ({_count(reach.voices, 'peer')} dialled back)" if reach.voices else ""
+    if standing.state == "reachable" or (standing.state == "unknown" and not standing.hint):
+        return Finding("reach", "good", standing.words + asked)
+    return Finding("reach", "note", standing.words + asked, standing.hint)
 
 
 def check_read_back(answers: Sequence[Answer], asked: int, works: int) -> Finding:
@@ -215,6 +215,35 @@ def check_announcing(waiting: int, tried: int, *, more: bool = False) -> Finding
     if tried == waiting:
         return Finding("announcing", "note", f"{count} wait to be announced: nobody could be told yet", "see `dht`")
     return Finding("announcing", "note", f"{count} wait to be announced; it goes on by itself")
+
+
+def check_round(keys: int, left: int) -> Finding:
+    """Everything is told again within a day; how far is that?"""
+    if not left:
+        return Finding(
+            "announcing_again",
+            "good",
+            f"{_count(keys, 'key')} were told again in the last round" if keys else _NO_ROUND,
+        )
+    return Finding(
+        "announcing_again",
+        "good",
+        f"{keys - left} of {_count(keys, 'key')} are told again so far ({100 * (keys - left) // max(1, keys)} %); it goes on by itself",
+    )
+
+
+_NO_ROUND = "nothing was due to be told again yet"
+
+
+def check_share(share: Share | None) -> Finding:
+    """Of a sample of our keys, how many does a stranger find?"""
+    if share is None or not share.asked:
+        return Finding("strangers", "note", "how much of yours strangers find is not known: nobody could be asked")
+    percent = 100 * share.found // share.asked
+    words = f"strangers find {share.found} of {share.asked} random keys of yours ({percent} %)"
+    if percent >= FOUND_PERCENT:
+        return Finding("strangers", "good", words)
+    return Finding("strangers", "note", words, "what was published lately is told within the hour; look again then")
 
 
 def check_sync(lags_s: Sequence[float | None]) -> Finding:

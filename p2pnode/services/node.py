@@ -129,21 +129,23 @@ class Node:
         self.reachability = ReachabilityWatch(
             network, emit, self.outbox.announcing.again, lan=settings.lan, maps_ports=settings.map_ports
         )
-        self.devices = Devices(store, network, me, clock, emit)
-        roster = self.devices.roster
-        shared = SharedState(store, roster, me, clock, self.lens, self.circles, self.admission, network.peer_id)
-        self.device_sync = DeviceSync(network, self.devices, shared)
-        self.voids = Voids(store, self.admission, me, clock, self.devices.refuse_signing)
         self.doctor = Doctor(
             store,
             network,
             clock,
             traffic=self.traffic,
             sync=self.sync,
+            announced=self.outbox.announcing,
+            standing=self.reachability.now,
             watched=self.watching.count,
             library=settings.library or str(home.library),
             settings=settings,
         )
+        self.devices = Devices(store, network, me, clock, emit)
+        roster = self.devices.roster
+        shared = SharedState(store, roster, me, clock, self.lens, self.circles, self.admission, network.peer_id)
+        self.device_sync = DeviceSync(network, self.devices, shared)
+        self.voids = Voids(store, self.admission, me, clock, self.devices.refuse_signing)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others, and begin everything that runs by itself in `nursery`."""

@@ -14,19 +14,30 @@ from p2pnode.config import Settings
 from p2pnode.core.cid import RAW, Cid
 from p2pnode.core.probe_messages import PROTOCOL, Ask, Block, Found
 from p2pnode.errors import NetworkError
-from p2pnode.ports import Json
+from p2pnode.ports import Json, Reachability
 from p2pnode.services import doctor_checks as checks
+from p2pnode.services.announcing import Share
 from p2pnode.services.doctor import Doctor, worst
 from p2pnode.services.doctor_checks import Finding
 from p2pnode.services.framing import receive_frame
 from p2pnode.services.outbox import root_key
 from p2pnode.services.probe import PROBE_BURST, PROBES_PER_S, Probes
+from p2pnode.services.reachability import stand
 from p2pnode.services.serve_blocks import ServeBlocks
 from p2pnode.services.traffic import TrafficLimits
 from tests.services.test_transfers import Sharer
 from tests.support.loopback import Hub, a_hub
 
 pytestmark = pytest.mark.trio
+
+
+class Told:
+    """Announcing that is done, and of which two random keys were found."""
+
+    keys = left = 0
+
+    async def share(self) -> Share:
+        return Share(3, 2, 2)
 
 
 class Examined(Sharer):
@@ -42,6 +53,8 @@ class Examined(Sharer):
             self.clock,
             traffic=traffic,
             sync=self,
+            announced=Told(),
+            standing=lambda: (Reachability(), stand(Reachability(), self.network.peers(), lan=True)),
             watched=lambda: 0,
             library=str(folder),
             settings=Settings(),
@@ -85,6 +98,7 @@ async def test_peers_fetch_a_block_find_it_and_agree_about_the_time(tmp_path: Pa
     )
     assert found["found"].words == "2 of 2 peers found a random work of yours in the DHT (100 %)"
     assert found["clock"].state == "good"
+    assert found["strangers"].words == "strangers find 2 of 2 random keys of yours (100 %)"
     assert [data["check"] for name, data in anna.said if name == "doctor.finding"] == list(found)
     assert tuple(found.values()) == anna.doctor.last
 

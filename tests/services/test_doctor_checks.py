@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from p2pnode.core.probe_messages import Answer, Block, Found
+from p2pnode.ports import Reachability
 from p2pnode.services import doctor_checks as checks
+from p2pnode.services.announcing import Share
+from p2pnode.services.reachability import Standing
 
 
 def test_every_finding_that_is_not_good_says_what_to_do() -> None:
@@ -12,7 +15,8 @@ def test_every_finding_that_is_not_good_says_what_to_do() -> None:
         checks.check_ports(["/ip4/127.0.0.1/tcp/1/p2p/x"]),
         checks.check_ports(["/ip4/192.168.1.2/tcp/1/p2p/x", "/ip6/::1/tcp/1/p2p/x"]),
         checks.check_ports([]),
-        checks.check_visits(0, 3),
+        checks.check_reach(Reachability("private", 2), Standing("outgoing", "only outgoing", "forward a port")),
+        checks.check_share(Share(10, 10, 5)),
         checks.check_read_back([Answer(Block.FALSE, Found.YOU, 0)], 1, 1),
         checks.check_read_back([Answer(Block.FAILED, Found.YOU, 0)], 1, 1),
         checks.check_found([Answer(Block.FETCHED, Found.NOBODY, 0)], 1),
@@ -37,7 +41,10 @@ def test_what_is_well_is_good() -> None:
     told = [
         checks.check_peers(1, lan=True, bootstrap=0),
         checks.check_ports(["/ip4/192.168.1.2/tcp/1/p2p/x", "/ip4/8.8.8.8/tcp/1/p2p/x"]),
-        checks.check_visits(1, 3),
+        checks.check_reach(Reachability("public", 2), Standing("reachable", "the internet reaches this node")),
+        checks.check_share(Share(10, 10, 10)),
+        checks.check_round(10, 5),
+        checks.check_round(0, 0),
         checks.check_clock([-2.0, 4.0, 9000.0]),
         checks.check_disk(500, 10, 5, 100),
         checks.check_damage(0),

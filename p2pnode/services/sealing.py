@@ -17,11 +17,12 @@ import trio
 from p2pnode.core.fields import digest
 from p2pnode.core.ids import CIRCLE_PREFIX, QUESTION_PREFIX, CircleId, PublicKey, QuestionId, RecordId, id_text
 from p2pnode.core.proposals import RULE_CLASSES, SEALED_CLASSES, seal
-from p2pnode.core.record import PROPOSAL, SEAL, Record
+from p2pnode.core.record import CHARTER, PROPOSAL, SEAL, Record
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import P2pnodeError
 from p2pnode.ports import Store, Tx, WallClock
 from p2pnode.services.admission import Admission
+from p2pnode.services.circle_set import introduced
 from p2pnode.services.me import Me
 from p2pnode.services.views import Views
 
@@ -75,7 +76,9 @@ class Sealing:
 
     async def watch(self, circle: CircleId) -> list[QuestionId]:
         """One look at one circle: note what is adopted since when, seal what is due. What was sealed."""
-        me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
+        me, concerns_us = await self._store.read(lambda tx: self._concerned(tx, circle))
+        if not concerns_us:  # most people are no stewards: a circle is not counted for them
+            return []
         candidates = await self._views.ask(circle, lambda view: _candidates(view, me))
         now, provisional = self._clock(), self._is_provisional(circle)
 
@@ -92,6 +95,12 @@ class Sealing:
         for question in sealed:
             log.info("sealed %s", id_text(QUESTION_PREFIX, question))
         return sealed
+
+    def _concerned(self, tx: Tx, circle: CircleId) -> tuple[PublicKey, bool]:
+        """Our key, and whether any charter, in force or not, names it as a steward's, or we noted something before."""
+        me, genesis = self._me.key(tx, circle).public, tx.record(RecordId(circle))
+        charters = [*tx.records(circle, kinds=(CHARTER,)), *([genesis] if genesis else [])]
+        return me, me in introduced(charters) or bool(tx.meta_with_prefix(_prefix(circle)))
 
     def _seal(self, tx: Tx, circle: CircleId, one: _Candidate, now: float) -> bool:
         key = self._me.key(tx, circle)

@@ -16,12 +16,14 @@ import trio
 import trio.testing
 from trio._core import _run
 
+from p2pnode.sim.shared import shared_work
+
 T = TypeVar("T")
 
 
 def run(main: Callable[[], Awaitable[T]], seed: int) -> T:
     """Run `main` in virtual time, the same every time for a seed. Its errors come through."""
-    with _seeded(seed), _without_threads():
+    with _seeded(seed), _without_threads(), shared_work():
         return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
 
 

@@ -34,7 +34,8 @@ def fork(
 ) -> None:
     """Part from CIRCLE: found the circle NAME with its members and its decisions about works as they are today.
 
-    Everybody keeps the name that they have in CIRCLE, and CIRCLE itself stays as it is. What happens there later counts there only.
+    Members are those whom vouches reach from the stewards of the new circle: you, and whom you name with --steward. Everybody keeps the
+    name that they have in CIRCLE, and CIRCLE itself stays as it is. What happens there later counts there only.
     """
     given = {"purpose": purpose, "rules": rules, "stewards": list(stewards), "f": bad, "without_works": without_works}
     params = {"circle": circle, "name": name} | {field: value for field, value in given.items() if value}
@@ -45,6 +46,11 @@ def fork(
     taken = answer["inherited"]
     print_pairs([("circle", answer.get("circle")), ("forked from", answer.get("parent"))])
     print(f"It took along {plural(taken['works'], 'work')} and the vouches of its members: {taken['vouches']}.")
+    if answer["left_behind"]:
+        left = plural(answer["left_behind"], "member")
+        print(
+            f"No vouch leads from its stewards to {left} of the old one: name a steward of theirs (--steward), or vouch."
+        )
     print(
         "Whoever wants to come along joins with --fork. Invite with: p2pnode circle invite "
         + short_id(answer["circle"])

@@ -70,10 +70,13 @@ class Forking:
 
         circle = await self._store.write(write)
         self._admission.changed(circle)
+        members = set((await self._views.of(circle)).members)
         return {
             "circle": id_text(CIRCLE_PREFIX, circle),
             "name": name,
             "parent": id_text(CIRCLE_PREFIX, parent),
+            "members": len(members),
+            "left_behind": len(set(view.members) - members),
             "inherited": {"vouches": taken.vouches, "works": taken.works, "records": len(taken.records)},
         }
 

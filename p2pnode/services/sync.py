@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 import trio
 
 from p2pnode.core.ids import CircleId, PeerId, PublicKey
-from p2pnode.core.record import CONTROL_KINDS
 from p2pnode.errors import NetworkError, P2pnodeError
 from p2pnode.ports import Network, PeerEvent, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
@@ -111,7 +110,8 @@ class Sync:
     # ------------------------------------------------------------ circles
 
     def _changed(self, change: Change) -> None:
-        if any(record.kind in CONTROL_KINDS for record in (*change.added, *change.dropped)):
+        rolls = self._peers.provisional
+        if any(rolls.may_change(change.circle, record) for record in (*change.added, *change.dropped)):
             self._stale_rolls.add(change.circle)
             self._look.set()
         if not change.has_records:  # perhaps we left that circle
@@ -160,7 +160,9 @@ class Sync:
             found_at = -FIND_INTERVAL_S
             while True:
                 await trio.sleep(random.uniform(*INTERVAL_S))
-                self._stale_rolls.add(circle)  # the day may have changed, and vouches with it
+                if self._peers.provisional.is_of_another_day(circle):
+                    self._stale_rolls.add(circle)
+                    self._look.set()
                 peers = list(self.peers_of(circle))
                 if willing := [peer for peer in peers if not self._peers.rests(circle, peer)]:
                     await self.sync_with(random.choice(willing), circle)

@@ -35,6 +35,7 @@ async def test_a_fork_takes_members_and_listings_along_and_the_parents_later_lif
         assert (await anna.circles.show(parent))["members"] == 3
 
         answer = await anna.circles.forking.fork(parent, "Slow readers")
+        assert (answer["members"], answer["left_behind"]) == (3, 0)
         assert answer["inherited"] == {"vouches": 2, "works": 1, "records": 6}
         fork = circle_id(answer)
         shown = await anna.circles.show(fork)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,12 @@ class Homes:
         one.start()
         self._stack.callback(_end, one)
         return one
+
+
+def together(*starts: Callable[[], RealDaemon]) -> list[RealDaemon]:
+    """Daemons that start at the same time."""
+    with ThreadPoolExecutor(len(starts)) as pool:
+        return [one.result() for one in [pool.submit(start) for start in starts]]
 
 
 def _end(daemon: RealDaemon) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.nat.homes import Homes, Met, address_of, settle, until
+from tests.nat.homes import Homes, Met, address_of, settle, together, until
 from tests.nat.rules import Kind
 from tests.nat.street import Site, Street
 from tests.support.daemons import RealDaemon
@@ -46,8 +46,10 @@ def meet(pair: Pair, *, round_trip_ms: float = ROUND_TRIP_MS, patience_s: float 
         third, left, right = net.site(Kind.PUBLIC), net.site(pair.caller), net.site(pair.called)
         relay = homes.daemon("relay", third, relays=True)
         known = (address_of(relay, third),)
-        called = homes.daemon("called", right, bootstrap=known)
-        caller = homes.daemon("caller", left, bootstrap=known)
+        called, caller = together(
+            lambda: homes.daemon("called", right, bootstrap=known),
+            lambda: homes.daemon("caller", left, bootstrap=known),
+        )
         address = where(called, right)
         begun = time.monotonic()
         caller.run("peers", "connect", address)

@@ -106,6 +106,8 @@ class Settings:
     """Open the gateway at the start: works in a browser on this machine, behind a token."""
     gateway_port: int = 0
     """The gateway's port on 127.0.0.1; 0 = a free one each time."""
+    metrics_port: int = 0
+    """Metrics for Prometheus on this port of 127.0.0.1; 0 = none."""
     log_level: str = "info"
     """One of debug, info, warning, error."""
 
@@ -114,10 +116,11 @@ class Settings:
             raise UsageError(f"log_level is {self.log_level!r}", hint=f"one of: {', '.join(LOG_LEVELS)}")
         if not self.network or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in self.network):
             raise UsageError(f"network is {self.network!r}", hint="letters, digits, dash, underscore and dot only")
-        if not 0 <= self.gateway_port <= 65535:
-            raise UsageError(
-                f"gateway_port is {self.gateway_port}", hint="a port is a number from 1 to 65535; 0 is a free one"
-            )
+        for name, zero in (("gateway_port", "a free one"), ("metrics_port", "none")):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise UsageError(
+                    f"{name} is {getattr(self, name)}", hint=f"a port is a number from 1 to 65535; 0 is {zero}"
+                )
         for name in ("rate_up_bytes_s", "rate_down_bytes_s"):
             check_rate(name, getattr(self, name))
         for name in ("budget_hour_bytes", "budget_month_bytes"):

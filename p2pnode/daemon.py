@@ -28,12 +28,14 @@ from p2pnode.control.server import RemoteSessions, TaskStatus, serve
 from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
 from p2pnode.gateway.door import Door
+from p2pnode.gateway.metrics import serve_metrics
 from p2pnode.local import notify
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.nat.outside import Wishes
 from p2pnode.net.network import open_network
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Emit
+from p2pnode.services import metrics
 from p2pnode.services.api import methods, remote_methods
 from p2pnode.services.background import contained
 from p2pnode.services.kept_ports import keep_ports, kept_ports
@@ -196,6 +198,8 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
             node.gateway = Door(store, node.reading, nursery)
             if settings.gateway:
                 await contained(node.gateway.open, settings.gateway_port)  # a port that is taken costs the gateway only
+            if settings.metrics_port:
+                nursery.start_soon(contained, serve_metrics, partial(metrics.text, node), settings.metrics_port)
             yield node
             nursery.cancel_scope.cancel()
 

@@ -59,7 +59,7 @@ class Door:
                     hint="close it first: p2pnode gateway --stop",
                 )
             return self.state()
-        listener = await _listen(port)
+        listener = await listen_here(port)
         port = listener.socket.getsockname()[1]
         access = Access(port)
         server = Server(Routes(self._store, self._reading, access).answer)
@@ -85,7 +85,8 @@ class Door:
                 self._now = None
 
 
-async def _listen(port: int) -> trio.SocketListener:
+async def listen_here(port: int) -> trio.SocketListener:
+    """Listen on 127.0.0.1. RefusedError if the port is taken."""
     sock = trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         if hasattr(socket, "SO_REUSEADDR") and not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):

@@ -76,6 +76,7 @@ class Outside:
         self.asking = Asking(own, self._hosts, self.candidates, open_stream, self._tell_changed)
         self.dial_backs = DialBacks(self._dial_back)
         self._watch = Watch(swarm, self._moved)
+        self._said: Verdict = "unknown"
 
     @property
     def verdict(self) -> Verdict:
@@ -144,7 +145,9 @@ class Outside:
         self._tell_changed()
 
     def _tell_changed(self) -> None:
-        log.info("seen from the internet this node is %s (%d asked)", _IN_WORDS[self.verdict], self.asking.voices)
+        if self.verdict != self._said:
+            self._said = self.verdict
+            log.info("%s (%d say so)", _IN_WORDS[self.verdict], self.asking.voices)
         for callback in self.on_changed:
             callback()
 
@@ -155,4 +158,8 @@ class Outside:
             callback()
 
 
-_IN_WORDS: dict[Verdict, str] = {"unknown": "not known yet", "public": "reachable", "private": "not reachable"}
+_IN_WORDS: dict[Verdict, str] = {
+    "unknown": "whether the internet reaches this node is not known any more",
+    "public": "the internet reaches this node",
+    "private": "the internet does not reach this node",
+}

@@ -51,6 +51,8 @@ class Standing:
         verdict = self._outside.verdict
         if self._serves_dht is (verdict == "private"):
             self._serve_dht(verdict != "private")
+        if verdict == "public":
+            self._relaying.let_go()
         if not self._always_relays and self._outside.wishes.relay_when_public:
             if verdict == "public" and self._relaying.hop is None:
                 log.info("others are relayed from now on: the internet reaches this node")

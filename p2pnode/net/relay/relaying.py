@@ -92,6 +92,10 @@ class Relaying:
         self.hop = None
         unserve(HOP_PROTOCOL)
 
+    def let_go(self) -> None:
+        """We are reached without relays: places are kept only where the settings want them."""
+        self._reservations.let_go(frozenset(relay for relay, _ in self._relays))
+
     def moved(self) -> None:
         """We are somewhere else: what refused us there may not here."""
         self._was_reached = False

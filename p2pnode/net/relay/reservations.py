@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 
 import trio
@@ -66,6 +66,13 @@ class Reservations:
     def hurry(self) -> None:
         """Ask again at once where we were refused."""
         self._retry.clear()
+
+    def let_go(self, but: Container[PeerId]) -> None:
+        """We are reached without them: only these are kept. The relay keeps the place until its time is over."""
+        before = len(self._held)
+        self._held = {relay: held for relay, held in self._held.items() if relay in but}
+        if len(self._held) < before:
+            self._changed()
 
     def gone(self, relay: PeerId) -> None:
         """The last connection to a relay went, and with it our place."""

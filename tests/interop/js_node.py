@@ -6,7 +6,7 @@ import json
 import queue
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,18 @@ class JsError(Exception):
 class JsNode:
     """One process. Commands may run beside each other; it ends when its stdin is closed."""
 
-    def __init__(self, folder: Path, kad: str, *, relay: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        kad: str,
+        *,
+        relay: dict[str, int] | None = None,
+        street: dict[str, list[str]] | None = None,
+        within: Sequence[str] = (),
+    ) -> None:
+        """`street`: where it listens and what it announces, in the NAT laboratory; `within` stands before the command."""
         self._process = subprocess.Popen(
-            ["node", "libp2p_node.mjs", json.dumps({"kad": kad, "relay": relay})],
+            [*within, "node", "libp2p_node.mjs", json.dumps({"kad": kad, "relay": relay, "street": street})],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -1,9 +1,11 @@
 // One js-libp2p node on 127.0.0.1, driven by JSON lines: {"id", "command", ...} on stdin, {"id", "result" | "error"} on stdout.
 // No bootstrap, no discovery; it dials loopback only and ends with its stdin. argv[2]: {"kad": protocol, "relay": limits or null}:
 // with limits (what circuitRelayServer takes as reservations) it is a relay. It is reached through relays only when told to be.
+// With "street": {"listen", "announce"} (addresses) it is in a namespace of the NAT laboratory instead, dials what it likes there, and punches.
 import { createHash } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
+import { dcutr } from '@libp2p/dcutr'
 import { gossipsub } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
@@ -25,21 +27,22 @@ Promise.withResolvers ??= function () {
 
 const DEADLINE_MS = 60_000
 const PART_BYTES = 64 * 1024
-const { kad, relay } = JSON.parse(process.argv[2])
+const { kad, relay, street } = JSON.parse(process.argv[2])
 const sha256 = (data) => createHash('sha256').update(data).digest()
 const say = (answer) => process.stdout.write(JSON.stringify(answer) + '\n')
 
 const node = await createLibp2p({
-  addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+  addresses: street ?? { listen: ['/ip4/127.0.0.1/tcp/0'] },
   transports: [tcp(), circuitRelayTransport()],
   connectionEncrypters: [noise()],
   streamMuxers: [yamux()],
   peerDiscovery: [],
   connectionManager: { inboundConnectionThreshold: 1000 }, // a second from one address; 5 by default, and the tests are quicker
-  connectionGater: { denyDialMultiaddr: (address) => !address.toString().startsWith('/ip4/127.0.0.1/') },
+  connectionGater: { denyDialMultiaddr: (address) => !street && !address.toString().startsWith('/ip4/127.0.0.1/') },
   services: {
     identify: identify(),
     ping: ping(),
+    ...(street && { dcutr: dcutr() }),
     ...(relay && { relay: circuitRelayServer({ reservations: { ...relay, defaultDataLimit: BigInt(relay.defaultDataLimit) } }) }),
     // its defaults are a client, and a mapper that drops loopback addresses
     dht: kadDHT({
@@ -154,6 +157,9 @@ const commands = {
     const [connection] = node.getConnections(peerIdFromString(peer))
     const { bytes, seconds } = connection.limits ?? {}
     return { address: connection.remoteAddr.toString(), bytes: bytes && Number(bytes), seconds }
+  },
+  ways ({ peer }) {
+    return node.getConnections(peerIdFromString(peer)).map((one) => ({ address: one.remoteAddr.toString(), direct: one.direct, status: one.status }))
   },
   'listen at': ({ relay }) => node.components.transportManager.listen([multiaddr(relay + '/p2p-circuit')]),
   addresses: () => node.getMultiaddrs().map(String),

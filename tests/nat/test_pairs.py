@@ -5,15 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.nat import street
-from tests.nat.pairs import PATIENCE_S, Pair, all_pairs, meet
+from tests.nat.pairs import Pair, all_pairs, meet
 from tests.nat.rules import Kind
 
 pytestmark = pytest.mark.network
 
 REACHED = {Kind.PUBLIC, Kind.FULL_CONE, Kind.UPNP}
 SAMPLE_MS = 40.0
-SAMPLE_S = 8.0
-"""For the pair that stays relayed: a first round and more. In a long run it is waited for until both have given up."""
 
 
 def expected(pair: Pair) -> set[str]:
@@ -26,12 +24,12 @@ def expected(pair: Pair) -> set[str]:
 
 @pytest.mark.parametrize(
     "pair",
-    [Pair(Kind.PORT_RESTRICTED, Kind.DOUBLE), Pair(Kind.SYMMETRIC, Kind.UDP_BLOCKED)],
+    [Pair(Kind.PORT_RESTRICTED, Kind.DOUBLE), Pair(Kind.PUBLIC, Kind.UPNP)],
     ids=str,
 )
 def test_two_homes_meet(pair: Pair) -> None:
-    street.needed(slow=True)
-    met = meet(pair, round_trip_ms=SAMPLE_MS, patience_s=SAMPLE_S if expected(pair) == {"relayed"} else PATIENCE_S)
+    street.needed(slow=True, upnp=True)
+    met = meet(pair, round_trip_ms=SAMPLE_MS)
     assert met.way in expected(pair), met
 
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.core.keyspace import KEY_BYTES, wire_key
+from p2pnode.core.keyspace import KEY_BYTES, MULTIHASH_SHA2_256, wire_key
 from p2pnode.errors import DecodeError, NetworkError, P2pnodeError
 from p2pnode.net.addresses import to_id
 from p2pnode.net.kad.announce import Announcer, Neighbourhood
@@ -94,12 +94,9 @@ class Dht:
         if self.table.add(contact, self._is_connected) and is_new:
             self._walk_wanted.set()
 
-    def answer_for(self, keys: Iterable[bytes], *, only: bool = False) -> None:
-        """Answer from now on that we provide these keys; tell nobody. `only`: and no others any more."""
-        wires = [self._to_wire(key) for key in keys]
-        if only:
-            self._provided.clear()
-        for wire in wires:
+    def answer_for(self, keys: Iterable[bytes]) -> None:
+        """Answer from now on that we provide these keys; tell nobody."""
+        for wire in [self._to_wire(key) for key in keys]:
             self._provided[wire] = None
             self._provided.move_to_end(wire)
         while len(self._provided) > OWN_KEYS:
@@ -108,6 +105,10 @@ class Dht:
     def answers_for(self, key: bytes) -> bool:
         """Whether we answer that we provide it."""
         return self._to_wire(key) in self._provided
+
+    def provided(self) -> list[bytes]:
+        """All digests that we answer for."""
+        return [wire[len(MULTIHASH_SHA2_256) :] for wire in self._provided]
 
     async def provide(self, key: bytes) -> int:
         """Tell the nearest nodes that we provide `key`, then ask each whether it knows. How many do."""

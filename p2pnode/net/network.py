@@ -147,6 +147,7 @@ class Libp2pNetwork:
             self._is_banned,
             nursery,
         )
+        self.relaying.on_changed.append(self.punching.changed)
         self.peers_table.on_more.append(self.gossip.better_way)
         self.serve(punch_messages.PROTOCOL, self.punching.serve, streams_per_peer=1)
         self.serve(dialback_messages.PROTOCOL, self.outside.dial_backs.serve, streams_per_peer=1)
@@ -285,9 +286,13 @@ class Libp2pNetwork:
         """See the port."""
         return await self.dht.provide_all(keys)
 
-    def answer_for(self, keys: Sequence[bytes], *, only: bool = False) -> None:
+    def answer_for(self, keys: Sequence[bytes]) -> None:
         """See the port."""
-        self.dht.answer_for(keys, only=only)
+        self.dht.answer_for(keys)
+
+    def provided(self) -> list[bytes]:
+        """See the port."""
+        return self.dht.provided()
 
     def answers_for(self, key: bytes) -> bool:
         """See the port."""

@@ -155,8 +155,12 @@ class Network(Protocol):
         """As `provide` of each, with one look-up for all keys that lie near each other. By key: how many peers hold the record."""
         ...
 
-    def answer_for(self, keys: Sequence[bytes], *, only: bool = False) -> None:
-        """Answer from now on that we provide these, and tell nobody. `only`: and no other keys any more."""
+    def answer_for(self, keys: Sequence[bytes]) -> None:
+        """Answer from now on that we provide these, and tell nobody."""
+        ...
+
+    def provided(self) -> list[bytes]:
+        """All keys that we answer for."""
         ...
 
     def answers_for(self, key: bytes) -> bool:

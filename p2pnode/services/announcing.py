@@ -85,16 +85,17 @@ class Announcing:
         clock: WallClock,
         *,
         provide_keys: ProvideKeys,
-        circle_keys: Callable[[], Awaitable[Iterable[bytes]]],
+        other_keys: Callable[[], Awaitable[Iterable[bytes]]],
         turn: trio.Lock,
         tell_later: Callable[[Sequence[bytes]], Awaitable[None]],
     ) -> None:
-        """`turn` is held while keys are told; `tell_later` takes keys that nobody holds yet."""
+        """`other_keys`: those that belong to no work. `turn` is held while keys are told; `tell_later` takes keys that nobody holds."""
         self._store, self._network, self._clock = store, network, clock
-        self._provide_keys, self._circle_keys = provide_keys, circle_keys
+        self._provide_keys, self._other_keys = provide_keys, other_keys
         self._turn, self._tell_later = turn, tell_later
         self._somebody_came = trio.Event()
         self._again = trio.Event()
+        self._is_first = True  # nothing that we answer for is old yet
         self.round: Round | None = None
         self.keys = 0
         """Keys of the last round; `left` of them are still to be told."""
@@ -169,14 +170,19 @@ class Announcing:
             keys = [key for key in keys if self._network.answers_for(key)]
 
     async def _read_keys(self) -> list[bytes]:
-        """All keys of ours, each once, in the order of the key space; from now on we answer for these and no others."""
-        keys = dict.fromkeys(await self._circle_keys())
+        """All keys of ours, each once, in the order of the key space. We answer for them from now on, and for none that are gone."""
+        before = [] if self._is_first else self._network.provided()  # what is published while we read is none of these
+        self._is_first = False
+        keys = dict.fromkeys(await self._other_keys())
         offset = 0
         while works := await self._page(offset):
             offset += len(works)
             keys |= {key: None for work in works if not work.private for key in self._provide_keys(work)}
             await trio.lowlevel.checkpoint()
-        self._network.answer_for(list(keys), only=True)
+        self._network.answer_for(list(keys))
+        for key in before:
+            if key not in keys:
+                self._network.unprovide(key)
         self.keys = len(keys)
         return sorted(keys, key=place_bytes)
 

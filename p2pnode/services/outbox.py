@@ -70,7 +70,7 @@ class Outbox:
         circle_keys: Callable[[], Awaitable[Iterable[bytes]]],
     ) -> None:
         self._store, self._network, self._clock = store, network, clock
-        self._gossip = gossip
+        self._gossip, self._circle_keys = gossip, circle_keys
         self._wake = {GOSSIP: trio.Event(), PROVIDE: trio.Event()}
         self._turn = trio.Lock()  # new keys and old ones are told in turns, not side by side
         self.announcing = Announcing(
@@ -78,7 +78,7 @@ class Outbox:
             network,
             clock,
             provide_keys=provide_keys,
-            circle_keys=circle_keys,
+            other_keys=self._other_keys,
             turn=self._turn,
             tell_later=self._tell_later,
         )
@@ -147,6 +147,10 @@ class Outbox:
             log.info("could not tell the network: %s", error.message)
             return {}
 
+    async def _other_keys(self) -> list[bytes]:
+        """Of circles, and of contents that are kept for everybody without being a work."""
+        return [*await self._circle_keys(), *await self._store.read(_public_root_keys)]
+
     async def _try(self, send: Callable[[], Awaitable[bool]], items: list[OutboxItem]) -> None:
         try:
             told = await send()
@@ -199,6 +203,11 @@ class Outbox:
                     self.announcing.somebody_came()
                     await self._store.write(_make_due(self._clock()), durable=False)
                     self.wake()
+
+
+def _public_root_keys(tx: Tx) -> list[bytes]:
+    found = [(stock.root, tx.content(stock.root)) for stock in tx.stock() if stock.state == "complete"]
+    return [root_key(root) for root, content in found if content is not None and content.public]
 
 
 def _make_due(now: float) -> Callable[[Tx], None]:

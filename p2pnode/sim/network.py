@@ -300,15 +300,14 @@ class SimNetwork:
     async def provide_all(self, keys: Sequence[bytes]) -> dict[bytes, int]:
         return {key: await self.provide(key) for key in keys}
 
-    def answer_for(self, keys: Sequence[bytes], *, only: bool = False) -> None:
-        if only:
-            for held in self._hub.providers.values():
-                if self._id in held:
-                    held.remove(self._id)
+    def answer_for(self, keys: Sequence[bytes]) -> None:
         for key in keys:
             held = self._hub.providers.setdefault(_checked(key), [])
             if self._id not in held:
                 held.append(self._id)
+
+    def provided(self) -> list[bytes]:
+        return [key for key, held in self._hub.providers.items() if self._id in held]
 
     def answers_for(self, key: bytes) -> bool:
         return self._id in self._hub.providers.get(_checked(key), [])

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 import trio
 
 from p2pnode.core.ids import CircleId
-from p2pnode.ports import OutboxItem, Store
+from p2pnode.core.keyspace import place_bytes
+from p2pnode.ports import OutboxItem, Store, Tx
+from p2pnode.services.announcing import CHUNK_KEYS
 from p2pnode.services.outbox import GOSSIP, PROVIDE, Outbox
 from p2pnode.store.memory import MemoryStore
 from tests.support.loopback import Hub, LoopbackNetwork
 
 KEY = bytes(31) + b"k"
 CIRCLE = CircleId(bytes(31) + b"c")
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 
 pytestmark = pytest.mark.trio
 
@@ -94,3 +98,60 @@ async def test_what_a_clock_that_ran_ahead_put_off_is_told_when_a_peer_comes() -
             await anna.connect(ben.addresses()[0])
             await until_empty(store)
         nursery.cancel_scope.cancel()
+
+
+class Slow:
+    """A network on which telling a key takes its time; notes what is told. The rest is a loopback network's."""
+
+    def __init__(self, network: LoopbackNetwork) -> None:
+        self._network = network
+        self.told: list[bytes] = []
+        self.may_go = trio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._network, name)
+
+    async def provide_all(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        await self.may_go.wait()
+        self.told += keys
+        return dict.fromkeys(keys, 1)
+
+
+async def test_new_keys_are_told_in_the_order_of_the_key_space_and_gossip_does_not_wait_for_them() -> None:
+    store, told = MemoryStore(lambda: 1000.0), Told()
+    keys = [hashlib.sha256(b"%d" % number).digest() for number in range(CHUNK_KEYS + 5)]
+
+    def fill(tx: Tx) -> None:
+        for key in [*keys, keys[0]]:  # two works have a word in common
+            tx.enqueue(PROVIDE, key, 0.0)
+        tx.enqueue(GOSSIP, CIRCLE + b"one", 1.0)
+
+    async with trio.open_nursery() as nursery:
+        network = Slow(Hub(nursery).node("anna"))
+        await store.write(fill)
+        async with running(store, network, told):  # type: ignore[arg-type]
+            with trio.fail_after(DEADLINE_S):
+                await told.came.wait()
+            assert network.told == []
+            network.may_go.set()
+            await until_empty(store)
+        nursery.cancel_scope.cancel()
+    assert network.told == sorted(keys, key=place_bytes)
+
+
+async def test_what_is_unpublished_before_its_turn_is_not_told() -> None:
+    store, told = MemoryStore(lambda: 1000.0), Told()
+    keys = sorted((hashlib.sha256(b"%d" % number).digest() for number in range(CHUNK_KEYS + 5)), key=place_bytes)
+    for key in keys:
+        await store.write(lambda tx, key=key: tx.enqueue(PROVIDE, key, 0.0))  # type: ignore[misc]
+    async with trio.open_nursery() as nursery:
+        network = Slow(Hub(nursery).node("anna"))
+        async with running(store, network, told):  # type: ignore[arg-type]
+            with trio.fail_after(DEADLINE_S):
+                while not network.answers_for(keys[-1]):  # noqa: ASYNC110  (the page was read)
+                    await trio.sleep(0.01)
+            network.unprovide(keys[-1])
+            network.may_go.set()
+            await until_empty(store)
+        nursery.cancel_scope.cancel()
+    assert network.told == keys[:-1]

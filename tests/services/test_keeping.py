@@ -11,6 +11,7 @@ import trio
 
 from p2pnode.core.cid import Cid
 from p2pnode.core.ids import PeerId, WorkId, parse_id
+from p2pnode.core.words import word_key
 from p2pnode.errors import NotFoundError, RefusedError
 from p2pnode.ports import Json, Stock, Work
 from p2pnode.services.keeping import Keeping
@@ -111,6 +112,17 @@ async def test_what_is_unpublished_is_neither_served_nor_told_and_its_files_stay
         again = await anna.publish_file(path, "A")
         assert again["cid"] == published["cid"]
         assert again["work"] != published["work"], "a new work, as its help says"
+
+
+async def test_a_word_is_told_as_long_as_another_work_has_it(tmp_path: Path) -> None:
+    async with keepers("anna", "ben") as (anna, ben):
+        first = await anna.publish_file(a_file(tmp_path, "a.txt"), "Common Seagull")
+        await anna.publish_file(a_file(tmp_path, "b.txt"), "Common Cormorant")
+        words = [word_key(word) for word in ("common", "seagull", "cormorant")]
+        anna.network.answer_for(words)
+        await anna.keeping.unpublish(first["work"])
+        assert [anna.network.answers_for(word) for word in words] == [True, False, True]
+        assert await ben.network.find_providers(words[1]) == []
 
 
 async def test_two_works_of_one_content_are_let_go_one_by_one(tmp_path: Path) -> None:

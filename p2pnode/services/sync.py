@@ -123,7 +123,7 @@ class Sync:
     async def _pass_on(self, circle: CircleId) -> None:
         await trio.sleep(OWN_CHANGE_S)
         self._to_pass_on.discard(circle)
-        peers = list(self.peers_of(circle))
+        peers = self._worth_asking(circle, list(self.peers_of(circle)))
         for peer in random.sample(peers, min(OWN_CHANGE_PEERS, len(peers))):
             await self.sync_with(peer, circle)
 
@@ -164,11 +164,17 @@ class Sync:
                     self._stale_rolls.add(circle)
                     self._look.set()
                 peers = list(self.peers_of(circle))
-                if willing := [peer for peer in peers if not self._peers.rests(circle, peer)]:
+                if willing := self._worth_asking(circle, peers):
                     await self.sync_with(random.choice(willing), circle)
                 if not peers or (len(peers) < ENOUGH_PEERS and trio.current_time() - found_at > FIND_INTERVAL_S):
                     found_at = trio.current_time()
                     await self._call_found(circle)
+
+    def _worth_asking(self, circle: CircleId, peers: list[PeerId]) -> list[PeerId]:
+        """Peers that proved to be members, if there are any: keys are free, and most of our connections may be one liar's."""
+        proven = self.peers_of(circle)
+        willing = [peer for peer in peers if not self._peers.rests(circle, peer)]
+        return [peer for peer in willing if self.is_member(circle, proven[peer])] or willing
 
     async def _tell_dht(self, circle: CircleId) -> None:
         """A circle we just joined or made: the outbox provides its key, as it provides all others at the start."""

@@ -7,7 +7,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.benchmarks import bitswap, commands, content, curation, far, moving, network, real, syncing, transport
+from scripts.benchmarks import (
+    bitswap,
+    commands,
+    content,
+    curation,
+    far,
+    moving,
+    network,
+    real,
+    spreading,
+    syncing,
+    transport,
+)
 from scripts.benchmarks.figures import Figure
 
 ROWS: dict[str, Callable[[Path], list[Figure]]] = {
@@ -26,6 +38,7 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "tally": curation.tally,
     "sync": syncing.engines,
     "door": syncing.door,
+    "spreading": spreading.spreading,
     "cli": commands.cli,
     "memory": commands.memory,
     "idle": commands.idle,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 from itertools import pairwise
 
 import pytest
@@ -18,12 +19,14 @@ from p2pnode.core.sync_index import SyncIndex, fingerprint
 from p2pnode.core.sync_messages import KeyRange
 from p2pnode.errors import NetworkError
 from p2pnode.services import circle_set
+from p2pnode.services.sync import INTERVAL_S
 from p2pnode.services.sync_days import DAY_S
 from p2pnode.services.sync_session import SESSION_S, SILENCE_S
+from p2pnode.sim.faults import Faults
 from p2pnode.sim.stream import WINDOW_BYTES
 from tests.support.circle_nodes import CircleNode, pseudonym_of, until_same
 from tests.support.circles import Circle, key
-from tests.support.hostile_sync import HostileSync
+from tests.support.hostile_sync import HostileSync, sybil
 from tests.support.loopback import Hub, a_hub
 
 WRONG = bytes(16)
@@ -99,6 +102,19 @@ async def salted_again(peer: HostileSync) -> None:
         await peer.say(*first, *[whole] * 12)
         first = []
         await peer.hear()
+
+
+HONEST, SYBILS = 50, 12
+
+
+def pairs_across(rng: random.Random) -> list[tuple[int, int]]:
+    """One link for each node beside the ring."""
+    order = rng.sample(range(HONEST), HONEST)
+    return [
+        (one, other)
+        for one, other in zip(order[::2], order[1::2], strict=True)
+        if abs(one - other) not in (1, HONEST - 1)
+    ]
 
 
 ATTACKS = [many_ranges, endless_splits, huge_lists, records_nobody_asked_for, all_of_it_again, salted_again]
@@ -239,3 +255,35 @@ async def test_19_a_flood_of_old_records_in_new_wraps_is_not_relayed_and_a_ballo
         await ann.write(news)
         await ann.gossip.publish_records(circle.id, [encode_signed(news)])
         assert news in await until_same(ann, bob)
+
+
+@pytest.mark.trio
+@pytest.mark.parametrize("seed", range(2))
+async def test_19_with_four_sybils_in_five_connections_a_ballot_is_everywhere_within_two_periods(
+    seed: int, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Fifty nodes with three honest neighbours each and twelve that swallow gossip and settle every session at once."""
+    rng = random.Random(seed)
+    async with a_hub() as hub:
+        hub.rng, hub.faults = random.Random(seed), Faults(latency_s=(0.01, 0.4), gossip_loss=0.3)
+        circle = Circle("ann", key_of=pseudonym_of)
+        names = ["ann", *(f"person {number}" for number in range(HONEST - 1))]
+        vouches = [circle.vouch(circle.steward, pseudonym_of(name)) for name in names]
+        nodes = [await CircleNode(hub, name, circle).join() for name in names]
+        for node in nodes:
+            await node.admit(*vouches)
+            await node.start(hub.nursery)  # type: ignore[attr-defined]
+        sybils = [sybil(hub, circle.id, f"sybil {number}") for number in range(SYBILS)]
+        for number, node in enumerate(nodes):
+            for other in (*sybils, nodes[(number + 1) % HONEST].network):
+                await node.network.connect(other.addresses()[0])
+        for one, other in pairs_across(rng):
+            await nodes[one].network.connect(nodes[other].network.addresses()[0])
+        await trio.sleep(200)
+        author = rng.choice(nodes)
+        ballot = circle.ballot(author.key, b"q")  # type: ignore[attr-defined]
+        await author.write(ballot)  # type: ignore[attr-defined]
+        await author.gossip.publish_records(circle.id, [encode_signed(ballot)])  # type: ignore[attr-defined]
+        await trio.sleep(2 * INTERVAL_S[1])
+        without = [node for node in nodes if ballot not in await node.held()]
+        assert len(without) == 0

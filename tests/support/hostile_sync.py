@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from p2pnode.core import sync_messages as wire
-from p2pnode.core.sync_hello import Hello, Welcome, circle_tag, decode_welcome, encode_hello, encode_proof, make_proof
+from p2pnode.core.ids import CircleId
+from p2pnode.core.sync_hello import (
+    Hello,
+    Welcome,
+    circle_tag,
+    decode_hello,
+    decode_welcome,
+    encode_hello,
+    encode_proof,
+    encode_welcome,
+    make_proof,
+)
 from p2pnode.core.sync_messages import Frame, decode_frame
 from p2pnode.errors import NetworkError
 from p2pnode.ports import Stream
@@ -11,7 +22,7 @@ from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.sync_peers import PROTOCOL
 from tests.support.circle_nodes import CircleNode
 from tests.support.circles import Circle, key
-from tests.support.loopback import Hub
+from tests.support.loopback import Hub, LoopbackNetwork
 
 
 class HostileSync:
@@ -51,3 +62,22 @@ class HostileSync:
             self.heard += len(data)
             frames.append(decode_frame(data))
         return frames
+
+
+def sybil(hub: Hub, circle: CircleId, name: str) -> LoopbackNetwork:
+    """A node that listens to the circle's topic and passes nothing on; in sync it proves a key and says that all is settled."""
+    network: LoopbackNetwork = hub.node(name)
+
+    async def settled(stream: Stream) -> None:
+        hello = decode_hello(await receive_frame(stream, 200) or b"")
+        own, peer = network.peer_id, stream.peer
+        proof = make_proof(key(name), circle, prover=own, verifier=peer, nonce=hello.nonce)
+        await send_frame(stream, encode_welcome(Welcome(bytes(16), proof)))
+        await receive_frame(stream, 200)
+        while frame := await receive_frame(stream, wire.MAX_FRAME_BYTES):
+            if frame[0] & wire.LAST:
+                await send_frame(stream, wire.encode_bye(cut=False))
+                return
+
+    network.serve(PROTOCOL, settled)
+    return network

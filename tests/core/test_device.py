@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnode.core import device_messages as messages
@@ -42,12 +42,14 @@ def test_a_certificate_comes_back_as_it_was_signed() -> None:
     assert read == made and read.allows("seed") and not read.allows(VOTE) and not read.revoked
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=MAX_CERTIFICATE_BYTES + 2))
 def test_any_bytes_are_a_certificate_or_a_decode_error(data: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_certificate(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 300), st.integers(1, 255))
 def test_a_changed_byte_anywhere_is_noticed(at: int, change: int) -> None:
     data = bytearray(certify(KEY, PEER, "server", SERVER_ROLES, seq=7).data)
@@ -64,6 +66,7 @@ def test_the_higher_number_stands_and_of_equal_ones_the_revocation() -> None:
         assert standing(one, other) is wins and standing(other, one) is wins
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([(), ("seed",), ROLES])), min_size=1, max_size=5))
 def test_what_stands_does_not_depend_on_the_order(claims: list[tuple[int, tuple[str, ...]]]) -> None:
     made = [certify(KEY, PEER, "x", roles, seq=seq) for seq, roles in claims]
@@ -89,6 +92,7 @@ def test_names_and_roles_are_checked_where_people_give_them() -> None:
 # ---------------------------------------------------------------- codes
 
 
+@settings(deadline=None)
 @given(st.integers(0, 999_999))
 def test_a_code_is_read_as_it_is_shown(number: int) -> None:
     code = make_code(PEER, number)
@@ -97,6 +101,7 @@ def test_a_code_is_read_as_it_is_shown(number: int) -> None:
     assert code.secret not in repr(code)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_what_is_no_code_says_so(text: str) -> None:
     try:
@@ -117,6 +122,7 @@ def test_a_path_of_another_machine_names_it() -> None:
 # ---------------------------------------------------------------- frames
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_frames_of_any_bytes_are_refused_in_order(data: bytes) -> None:
     for read in (messages.read_element, messages.read_confirm, messages.read_certificates, messages.read_done):

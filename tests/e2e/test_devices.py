@@ -221,6 +221,21 @@ def test_the_desk_hears_the_servers_events(machines: Pair, tmp_path: Path) -> No
     wait_until(partial(_no_session, server), what="the server has no session left")
 
 
+def test_the_machines_tell_each_other_marks_circles_and_works(machines: Pair, tmp_path: Path) -> None:
+    server, desk = machines
+    (tmp_path / "b.txt").write_text("b")
+    work = desk.json("publish", str(tmp_path / "b.txt"), "--title", "From the desk")["work"]
+    circle = desk.json("circle", "create", "Gardeners")["circle"]
+    desk.run("mark", work, "keep")
+    desk.run("device", "rename", "server", "cellar")  # a change of certificates: they meet at once
+    wait_until(lambda: [one["name"] for one in server.lines("circle", "list")] == ["Gardeners"], what="the circle")
+    wait_until(lambda: work in [one["work"] for one in server.lines("device", "works")], what="the desk's works")
+    assert [(one["work"], one["mark"]) for one in server.lines("marks")] == [(work, "keep")]
+    assert server.lines("device")[0]["name"] == "cellar"
+    assert server.json("circle", "show", circle)["members"] == 1  # it follows, and is no member
+    desk.run("device", "rename", "cellar", "server")
+
+
 def test_who_has_the_desks_key_hurts_himself_only_and_once_it_is_revoked_is_nobody(machines: Pair) -> None:
     """The desk is stolen: the thief has its disk, key and certificate, and speaks the protocols by hand."""
     server, desk = machines

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnode.core.device import DRIVE, ROLES, SERVER_ROLES, VOTE, certify
@@ -102,6 +102,7 @@ async def machines(**persons: str) -> AsyncIterator[list[Machine]]:
 # ---------------------------------------------------------------- the set
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=2)), min_size=1, max_size=6))
 def test_the_later_word_stands_in_any_order(words: list[tuple[int, bytes]]) -> None:
     entries = [sign_entry(KEY, "mark/x", value, stamp) for stamp, value in words]
@@ -116,6 +117,7 @@ def test_the_later_word_stands_in_any_order(words: list[tuple[int, bytes]]) -> N
     assert merged(entries).stamp == max(stamp for stamp, _ in words)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_refused_in_order(data: bytes) -> None:
     for decode in (decode_entry, decode_hello, decode_page):

@@ -8,6 +8,7 @@ import click
 
 from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Command, Group
+from p2pnode.cli.flow_picture import print_tree, write_drawing
 from p2pnode.cli.output import moment, paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
 from p2pnode.cli.qr import print_qr
 from p2pnode.cli.questions import print_explanation, print_proposals, print_standing
@@ -334,11 +335,23 @@ def vote(call: Call, proposal: str, choice: str | None, reason: str | None) -> N
 @click.command(cls=Command)
 @click.argument("id", metavar="WORK|PROPOSAL")
 @click.option("--circle", help="As this circle sees it.")
+@click.option("--tree", is_flag=True, help="Draw, in text, which steward stands behind which ballot, and through whom.")
+@click.option(
+    "--picture", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write the same as a drawing for a browser."
+)
 @click.pass_obj
-def explain(call: Call, id: str, circle: str | None) -> None:
+def explain(call: Call, id: str, circle: str | None, tree: bool, picture: str | None) -> None:
     """Explain a verdict: who counts, what they chose, and what would change it."""
-    answer = call.ask("verdict.explain", {"id": id} | ({"circle": circle} if circle else {}))
+    given = {"circle": circle, "svg": picture is not None}
+    answer = call.ask("verdict.explain", {"id": id} | {name: value for name, value in given.items() if value})
+    drawing = answer.pop("svg", None)
+    if picture is not None:
+        write_drawing(picture, drawing)
     if call.json:
         print_json(answer, sort_keys=True)  # the verdict is the same bytes on every node
     else:
         print_explanation(answer)
+        if tree:
+            print_tree(answer)
+        if picture is not None:
+            print(f"The picture was written to {safe(picture)}.")

@@ -119,6 +119,12 @@ class StewardNetwork:
         flow = _Flow(self, budget)
         return [voter for voter in voters if flow.reach(2 * voter + 1)]
 
+    def carried(self, voters: Sequence[int], budget: Budget) -> tuple[list[int], dict[tuple[int, int], int]]:
+        """As `counted`, and along which vouches (by whom, for whom) how many of those ballots came: for pictures."""
+        flow = _Flow(self, budget)
+        counted = [voter for voter in voters if flow.reach(2 * voter + 1)]
+        return counted, flow.on_vouches()
+
 
 class _Flow:
     """One flow that grows voter by voter. A steward's exit is a source without limit: every path begins at one."""
@@ -155,6 +161,14 @@ class _Flow:
             elif path:
                 node = tails[path.pop() ^ 1]
         return False
+
+    def on_vouches(self) -> dict[tuple[int, int], int]:
+        """What flows along every vouch that carries anything: what its way back has room for."""
+        graph, found = self._graph, dict[tuple[int, int], int]()
+        for arc in range(2 * graph.size, len(graph.tails), 2):
+            if self._left[arc ^ 1]:
+                found[graph.tails[arc] // 2, graph.tails[arc ^ 1] // 2] = self._left[arc ^ 1]
+        return found
 
     def _downhill(self, node: int, arcs: Sequence[int]) -> int | None:
         """The next usable arc from a node one step nearer to a steward; without one the node is relabelled, and None."""

@@ -69,6 +69,15 @@ class Tally:
         return min((len(one.approve) for one in self.sets), default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One choice's flow, by members' numbers: its voters and those that count, each in counting order, and what each vouch carries."""
+
+    voters: tuple[int, ...]
+    counted: list[int]
+    vouches: dict[tuple[int, int], int]
+
+
 class Counter:
     """Counts ballots in one circle on one day; the network is built once, at the first question."""
 
@@ -98,6 +107,18 @@ class Counter:
         except BudgetSpent:
             return 0
         return len(counted.approve) + len(counted.reject)
+
+    def streams(self, ballots: Sequence[Ballot], left_out: Sequence[PublicKey]) -> tuple[Stream, Stream] | None:
+        """How the approving and the rejecting ballots flow for the set without `left_out`; None where that costs too much."""
+        budget, network = Budget(self._arc_budget), self._network(tuple(left_out), self._charter.k)
+        try:
+            approve, reject = (
+                Stream(tuple(side), *network.carried(side, budget))
+                for side in voters(self._charter.circle, ballots, self._members)
+            )
+        except BudgetSpent:
+            return None
+        return approve, reject
 
     def _sets(self, question: Question, ballots: Sequence[Ballot], budget: Budget) -> tuple[SetTally, ...]:
         ordered = voters(self._charter.circle, ballots, self._members)

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from p2pnode.core import telling
+from p2pnode.core import picture, telling
 from p2pnode.core.ids import QUESTION_PREFIX, CircleId, QuestionId, WorkId, split_text
+from p2pnode.core.picture_svg import svg
 from p2pnode.core.record import PROPOSAL
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import AmbiguousError, NotFoundError
@@ -27,18 +28,23 @@ class Explain:
     def __init__(self, store: Store, views: Views, me: Me, sync: Sync) -> None:
         self._store, self._views, self._me, self._sync = store, views, me, sync
 
-    async def run(self, text: str, circle_text: str | None) -> Json:
-        """`text` is a work or a proposal. NotFoundError when no circle of ours knows it, AmbiguousError when several do."""
+    async def run(self, text: str, circle_text: str | None, *, as_svg: bool = False) -> Json:
+        """`text` is a work or a proposal; `as_svg` adds the flow as a drawing. NotFoundError when no circle of ours knows it,
+        AmbiguousError when several do.
+        """
         parts = split_text(text)
         if parts is not None and parts[0] == QUESTION_PREFIX:
             question, circle = await self._store.read(lambda tx: _question(tx, text, circle_text))
             told = await self._views.ask(circle, lambda view: view.explain(question))
-            local = await self._local(circle, question)
+            decisive: QuestionId | None = question
         else:
             work, circle = await self._work(text, circle_text)
             told, decisive = await self._views.ask(circle, lambda view: _explain_work(view, work))
-            local = await self._local(circle, decisive)
-        return {"verdict": told, "local": local, "text": [*telling.text(told), *_local_lines(local)]}
+        local = await self._local(circle, decisive)
+        answer = {"verdict": told, "local": local, "text": [*telling.text(told), *_local_lines(local)]}
+        if decisive is None:
+            return answer | ({"picture": [], "svg": None} if as_svg else {"picture": []})
+        return answer | await self._views.ask(circle, lambda view: _drawn(view, decisive, as_svg=as_svg))
 
     async def _work(self, text: str, circle_text: str | None) -> tuple[WorkId, CircleId]:
         work = (await self._store.read(lambda tx: find_work(tx, text))).id
@@ -78,6 +84,13 @@ def _question(tx: Tx, text: str, circle_text: str | None) -> tuple[QuestionId, C
     if records_of(tx, wanted, PROPOSAL, target=question):
         return question, wanted
     raise NotFoundError("that proposal belongs to another circle", hint="leave out --circle, or name its own")
+
+
+def _drawn(view: CircleView, question: QuestionId, *, as_svg: bool) -> Json:
+    """The flow in lines of text, and as a drawing if it is asked for; nothing where there is none."""
+    seen = picture.picture_of(view, question)
+    drawn: Json = {"picture": picture.lines(seen) if seen else []}
+    return drawn | ({"svg": svg(seen) if seen else None} if as_svg else {})
 
 
 def _explain_work(view: CircleView, work: WorkId) -> tuple[Json, QuestionId | None]:

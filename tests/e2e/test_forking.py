@@ -49,6 +49,10 @@ def test_a_circle_parts_and_each_part_goes_its_own_way(start: Callable[..., Real
     said = [daemon.json("explain", work, "--circle", fork)["verdict"] for daemon in (anna, ben)]
     assert json.dumps(said[0], sort_keys=True) == json.dumps(said[1], sort_keys=True)
     assert said[0]["verdict"] == "listed"
+    drawing = tmp_path / "flow.svg"
+    told = anna.run("explain", work, "--circle", fork, "--tree", "--picture", str(drawing)).stdout
+    assert "For: 1 of 1 count" in told and "(steward) for" in told
+    assert drawing.read_text().startswith("<svg") and "svg" not in anna.json("explain", work, "--circle", fork)
     anna.run("propose", "takedown", readers, work, "--reason", "it is out of date")
     question = anna.lines("proposals", "--circle", readers)[0]["proposal"]
     anna.run("vote", question, "approve")

@@ -132,9 +132,9 @@ async def cast(node: Node, params: Params, emit: Emit) -> Json:
 
 async def explain(node: Node, params: Params, emit: Emit) -> Json:
     """Why a circle says what it says."""
-    text, circle = params.text("id"), params.optional_text("circle")
+    text, circle, as_svg = params.text("id"), params.optional_text("circle"), params.flag("svg")
     params.end()
-    return await node.explain.run(text, circle)
+    return await node.explain.run(text, circle, as_svg=as_svg)
 
 
 async def _circle(node: Node, params: Params) -> CircleId:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from typing import Any
 
 import trio
@@ -15,6 +15,9 @@ log = logging.getLogger("p2pnode.net")
 MAX_HANDSHAKES = 32
 """Inbound handshakes in flight: each costs a few ms of CPU and up to 10 s of patience. When there are more, the oldest one of the
 range of addresses that has most of them makes room: whoever opens connections and says nothing keeps nobody else out."""
+
+CAME_KEPT = 256
+"""Latest inbound connections that are remembered (from which range of addresses, when): who says that he dialled us back has one."""
 
 
 def hold_inbound_slot_while_connected() -> None:
@@ -33,6 +36,8 @@ def hold_inbound_slot_while_connected() -> None:
         if len(handshakes) >= MAX_HANDSHAKES:
             _make_room(handshakes)
         origin = origin_of(_host(connection))
+        came = self.__dict__.setdefault("_came", deque(maxlen=CAME_KEPT))
+        came.append((origin.range, trio.current_time()))
         scope = trio.CancelScope()
         handshakes[scope] = origin.host if origin.near else origin.range
         muxed = None

@@ -1,6 +1,7 @@
 """Asks peers to dial us back, a few of them, and again from time to time. What they say is judged by `voices`.
 
-A peer that refuses (busy, too often, near us) has not spoken. Run by `outside`.
+A peer that refuses (busy, too often, near us) has not spoken, nor has one that says it reached us while no connection
+came. Run by `outside`.
 """
 
 from __future__ import annotations
@@ -36,12 +37,16 @@ AGAIN_S = 900.0
 """Between two questions once ENOUGH_VOICES have spoken."""
 REST_S = 60.0
 """A peer that was asked is not asked again within this time: it has a limit for each."""
+MUTE_REST_S = 3600.0
+"""Who gives no answer is left alone for longer: js-libp2p 3 hangs up on who asks it, as it takes the old connection for its dial."""
+MAX_RESTING = 1024
 
 OpenStream = Callable[[PeerId, str], Awaitable[Stream]]
 
 
 class Asking:
-    """`hosts` tells peers that can be asked and where each is seen, `candidates` where we might be reached, best first."""
+    """`hosts` tells peers that can be asked and where each is seen, `candidates` where we might be reached, best first;
+    `has_come` whether a connection came from a range of addresses since some time."""
 
     def __init__(
         self,
@@ -50,14 +55,16 @@ class Asking:
         candidates: Callable[[], Sequence[str]],
         open_stream: OpenStream,
         changed: Callable[[], None],
+        has_come: Callable[[str, float], bool],
     ) -> None:
+        self._has_come = has_come
         self._own = own
         self._hosts = hosts
         self._candidates = candidates
         self._open_stream = open_stream
         self._changed = changed
         self._voices = Voices()
-        self._asked_at: dict[PeerId, float] = {}
+        self._rests: dict[PeerId, float] = {}  # until when
         self._last_at = float("-inf")
         self._asked_about: frozenset[str] = frozenset()
 
@@ -80,7 +87,7 @@ class Asking:
         """We are somewhere else, or may be reached somewhere else: ask anew."""
         before = (self.verdict, self.addresses)
         self._voices.forget()
-        self._asked_at.clear()
+        self._rests = {peer: until for peer, until in self._rests.items() if until - trio.current_time() > REST_S}
         self._last_at = float("-inf")
         if before != (self.verdict, self.addresses):
             self._changed()
@@ -105,8 +112,8 @@ class Asking:
             self.moved()  # another address outside
         self._asked_about = about or self._asked_about
         hosts = {peer: host for peer, host in self._hosts().items() if host and not is_near_ip(host)}
-        self._asked_at = {peer: at for peer, at in self._asked_at.items() if at + REST_S > now}
-        fresh = [peer for peer in hosts if peer not in self._asked_at]
+        self._rests = {peer: until for peer, until in self._rests.items() if until > now}
+        fresh = [peer for peer in hosts if peer not in self._rests]
         if not candidates or not fresh:
             return None
         unheard = [peer for peer in fresh if not self._voices.has_of(origin_of(hosts[peer]).range, now)]
@@ -116,15 +123,18 @@ class Asking:
 
     async def _ask(self, peer: PeerId, host: str) -> None:
         now = trio.current_time()
-        self._asked_at[peer] = self._last_at = now
-        candidates = self._candidates()
+        self._rests[peer], self._last_at = now + REST_S, now
+        candidates, origin = self._candidates(), origin_of(host).range
         answer = await self._answer(peer, candidates)
-        if answer is None or not host:
-            return
-        if answer.status == Status.OK and (answer.address in candidates or not answer.address):
-            self._voices.heard(origin_of(host).range, answer.address or candidates[0], trio.current_time())
+        if answer is None:
+            self._rests[peer] = now + MUTE_REST_S
+            while len(self._rests) > MAX_RESTING:
+                del self._rests[next(iter(self._rests))]
+        elif answer.status == Status.OK and (answer.address in candidates or not answer.address):
+            if self._has_come(origin, now):  # else it says so and did not call
+                self._voices.heard(origin, answer.address or candidates[0], trio.current_time())
         elif answer.status == Status.DIAL_ERROR:
-            self._voices.heard(origin_of(host).range, "", trio.current_time())
+            self._voices.heard(origin, "", trio.current_time())
 
     async def _answer(self, peer: PeerId, candidates: Sequence[str]) -> Dialled | None:
         stream: Stream | None = None

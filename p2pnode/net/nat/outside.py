@@ -73,7 +73,7 @@ class Outside:
         self.on_moved: list[Callable[[], None]] = []
         """This machine has other addresses than before."""
         self.mapping = PortMapping(self._port_to_map, self._mapping_changed)
-        self.asking = Asking(own, self._hosts, self.candidates, open_stream, self._tell_changed)
+        self.asking = Asking(own, self._hosts, self.candidates, open_stream, self._tell_changed, self._has_come)
         self.dial_backs = DialBacks(self._dial_back)
         self._watch = Watch(swarm, self._moved)
         self._said: Verdict = "unknown"
@@ -118,6 +118,10 @@ class Outside:
                 if not is_relayed(connection.muxed_conn) and (host := host_of_connection(connection.muxed_conn)):
                     found[peer] = host
         return found
+
+    def _has_come(self, origin: str, since: float) -> bool:
+        """Whether a connection came from that range of addresses."""
+        return any(one == origin and at >= since for one, at in list(getattr(self._swarm, "_came", ())))
 
     def _port_to_map(self) -> int | None:
         """Of the first address in a local network that we listen at; None: all of ours are public, or nobody else's."""

@@ -1,8 +1,8 @@
 """What peers found when they dialled us back, and what follows from it. Pure; the time is an argument. Used by `asking`.
 
 One voice a range of addresses (/24 of IPv4, /48 of IPv6), the latest of each, for a while: a liar with many names has one voice. The
-majority decides; while it is tied, what was believed before holds. A false yes makes us a server that nobody reaches and gives up our
-relays, a false no keeps relays that we do not need: neither lets anybody in or shuts anybody out for longer than a voice lasts.
+majority decides; while it is tied, what was believed before holds. A false yes needs a connection to us, and so is none (`asking`); a false
+no has us keep relays that we do not need, for no longer than a voice lasts.
 """
 
 from __future__ import annotations

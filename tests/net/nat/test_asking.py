@@ -51,6 +51,7 @@ class World:
         self.asked: list[PeerId] = []
         self.candidates = [HERE]
         self.changes = 0
+        self.calls = True
 
     async def open(self, peer: PeerId, protocol: str) -> Stream:
         self.asked.append(peer)
@@ -62,6 +63,9 @@ class World:
     def changed(self) -> None:
         self.changes += 1
 
+    def has_come(self, origin: str, since: float) -> bool:
+        return self.calls and origin.startswith("9.") and since <= trio.current_time()
+
 
 def verdict(one: Asking) -> str:
     return one.verdict
@@ -69,7 +73,7 @@ def verdict(one: Asking) -> str:
 
 @asynccontextmanager
 async def asking(world: World, seconds: float = 10.0) -> AsyncIterator[Asking]:
-    one = Asking(OWN, lambda: world.hosts, lambda: world.candidates, world.open, world.changed)
+    one = Asking(OWN, lambda: world.hosts, lambda: world.candidates, world.open, world.changed, world.has_come)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one.run)
         await trio.sleep(seconds)
@@ -117,6 +121,24 @@ async def test_who_says_nothing_about_us_has_no_voice(answer: bytes | None, auto
         assert verdict(one) == "unknown"
 
 
+async def test_who_says_that_it_called_and_did_not_has_no_voice(autojump_clock: MockClock) -> None:
+    world = World(a=REACHED, b=REACHED, c=REACHED)
+    world.calls = False
+    async with asking(world) as one:
+        assert len(world.asked) == 3
+        assert verdict(one) == "unknown"
+
+
+async def test_who_hangs_up_is_left_alone_for_an_hour(autojump_clock: MockClock) -> None:
+    world = World(a=None)
+    async with asking(world) as one:
+        one.moved()
+        await trio.sleep(3000)
+        assert world.asked == ["a"]
+        await trio.sleep(1000)
+        assert world.asked == ["a", "a"]
+
+
 async def test_nobody_near_is_asked_and_nobody_without_an_address_to_name(autojump_clock: MockClock) -> None:
     near = World(a=REACHED)
     near.hosts[PeerId("a")] = "192.168.1.4"
@@ -159,7 +181,7 @@ async def test_the_question_names_ourselves_and_where_we_might_be(autojump_clock
         streams.append(stream)
         return stream
 
-    one = Asking(OWN, lambda: world.hosts, lambda: world.candidates, open_, world.changed)
+    one = Asking(OWN, lambda: world.hosts, lambda: world.candidates, open_, world.changed, world.has_come)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(one.run)
         await trio.sleep(3)

@@ -124,6 +124,7 @@ NONSENSE = {
 async def test_nonsense_and_local_addresses_end_it(calls: list[Sequence[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     async with called() as (left, right):
         for data, blame in NONSENSE.items():
+            await until(lambda: not left._serving[PROTOCOL])  # one stream at a time
             blamed: list[PeerId] = []
             monkeypatch.setattr(left, "penalise", lambda peer, *_, blamed=blamed: blamed.append(peer))
             assert await ask(relayed(right, left, opened=False), right, left, data) == b""

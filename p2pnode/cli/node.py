@@ -116,6 +116,7 @@ def status(call: Call) -> None:
             ("to publish anew", offers(answer.get("offers"))),
             ("circles", answer.get("circles")),
             ("stored", size(answer.get("stored_bytes")) + (f" of {size(quota)}" if quota else "")),
+            ("health", health(answer.get("health"))),
             ("works wait", answer.get("traffic", {}).get("waiting")),
             ("remote control", _remote(answer.get("remote", {}))),
             ("running for", duration(answer.get("uptime_s"))),
@@ -143,6 +144,13 @@ def _remote(remote: dict[str, Any]) -> str | None:
         return None
     sessions = remote.get("sessions")
     return f"on, {plural(sessions, 'session')} of paired machines open" if sessions else "on, for paired machines"
+
+
+def health(finding: object) -> str | None:
+    """What the last look found bad, with what to do; None when nothing is."""
+    if not isinstance(finding, dict):
+        return None
+    return "; ".join(filter(None, (str(finding.get("words") or ""), str(finding.get("hint") or ""))))
 
 
 def offers(count: object) -> str | None:

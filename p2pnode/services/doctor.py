@@ -33,6 +33,9 @@ PEERS_ASKED = 5
 WORKS_LOOKED_AT = 1000
 """Of the public works here, for the random ones: the newest."""
 DISK_TIMEOUT_S = 5.0
+SAID_ELSEWHERE = ("peers", "reach")
+LOOK_S = 600.0
+"""Between two looks at what is here that nobody asked for."""
 SHARE_TIMEOUT_S = 60.0
 """For looking for a sample of our keys in the DHT."""
 OUTBOX_LOOKED_AT = 10_000
@@ -78,12 +81,29 @@ class Doctor:
         self.probes = Probes(network, clock, traffic)
         self.last: tuple[Finding, ...] = ()
         self.last_at: float | None = None
+        self._here_now: tuple[Finding, ...] = ()
+
+    async def run(self) -> None:
+        """Look at what is here now and then, for ever, so that `health` is known; no peer is asked without a person's wish."""
+        while True:
+            await trio.sleep(LOOK_S)
+            self._here_now = tuple(await self._here())
+
+    def health(self) -> Finding | None:
+        """What the last looks found to be bad, beside what `reachability` says anyway; None: nothing is known to be."""
+        asked = {finding.check: finding for finding in self.last}
+        now = asked | {finding.check: finding for finding in self._here_now}
+        return next(
+            (finding for finding in now.values() if finding.state == "bad" and finding.check not in SAID_ELSEWHERE),
+            None,
+        )
 
     async def examine(self, emit: Emit, *, ask: bool = True) -> tuple[Finding, ...]:
         """Everything, in the order in which a person reads it; `ask` False asks no peer. Each finding is an event, too."""
-        found = [*await self._here(), *(await self._outside() if ask else ())]
+        self._here_now = tuple(await self._here())
+        found = [*self._here_now, *(await self._outside() if ask else ())]
         for finding in found:
-            emit("doctor.finding", as_json(finding))
+            emit("doctor.finding", finding_json(finding))
         if ask:
             self.last, self.last_at = tuple(found), self._clock()
         return tuple(found)
@@ -161,7 +181,7 @@ def worst(findings: Iterable[Finding]) -> str:
     return next((state for state in ("bad", "note") if state in states), "good")
 
 
-def as_json(finding: Finding) -> Json:
+def finding_json(finding: Finding) -> Json:
     """As the control socket carries it."""
     return {"check": finding.check, "state": finding.state, "words": finding.words, "hint": finding.hint}
 

@@ -155,6 +155,7 @@ class Node:
         self.having.start()
         self.checking.start()
         self.doctor.probes.start()
+        nursery.start_soon(for_ever, self.doctor.run)
         self.store.when_full(self.space.make_room)
         await self.devices.start()
         await self.traffic.start(nursery)

@@ -17,7 +17,7 @@ from p2pnode.errors import NetworkError
 from p2pnode.ports import Json, Reachability
 from p2pnode.services import doctor_checks as checks
 from p2pnode.services.announcing import Share
-from p2pnode.services.doctor import Doctor, worst
+from p2pnode.services.doctor import LOOK_S, Doctor, worst
 from p2pnode.services.doctor_checks import Finding
 from p2pnode.services.framing import receive_frame
 from p2pnode.services.outbox import root_key
@@ -129,6 +129,21 @@ async def test_without_peers_it_says_what_is_not_known(tmp_path: Path) -> None:
         found = await Examined(hub, "anna", tmp_path).findings()
     assert found["peers"].state == "bad" and "invite" in found["peers"].hint
     assert {found[name].state for name in ("read_back", "found", "clock")} == {"note"}
+
+
+async def test_what_is_bad_is_known_without_asking_until_it_is_well(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with three(tmp_path) as (anna, _, _), trio.open_nursery() as nursery:
+        assert anna.doctor.health() is None
+        anna.doctor._settings = Settings(floor_bytes=1 << 62)
+        nursery.start_soon(anna.doctor.run)
+        await trio.sleep(LOOK_S + 60)
+        bad = anna.doctor.health()
+        assert bad is not None and bad.check == "disk" and bad.hint
+        assert PROTOCOL not in {protocol for _, protocol in anna.network.opened}, "nobody was asked"
+        anna.doctor._settings = Settings(floor_bytes=0)
+        await trio.sleep(LOOK_S + 60)
+        assert anna.doctor.health() is None
+        nursery.cancel_scope.cancel()
 
 
 async def test_no_peer_is_asked_when_only_what_is_here_is_wanted(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
-from p2pnode.services.doctor import as_json, worst
+from p2pnode.services.doctor import finding_json, worst
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 
@@ -18,7 +18,7 @@ async def examine(node: Node, params: Params, emit: Emit) -> Json:
         findings, at = doctor.last, doctor.last_at
     else:
         findings, at = await doctor.examine(emit, ask=not (last or local)), node.clock()
-    return {"items": [as_json(finding) for finding in findings], "state": worst(findings), "at": at}
+    return {"items": [finding_json(finding) for finding in findings], "state": worst(findings), "at": at}
 
 
 METHODS: dict[str, ApiMethod] = {"node.doctor": examine}

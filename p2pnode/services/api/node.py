@@ -12,6 +12,7 @@ from p2pnode.errors import UsageError
 from p2pnode.ports import Emit, Json, Tx
 from p2pnode.services.api.limits import describe
 from p2pnode.services.api.method import ApiMethod
+from p2pnode.services.doctor import finding_json
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.reachability import as_json
@@ -41,6 +42,7 @@ async def status(node: Node, params: Params, emit: Emit) -> Json:
         "uptime_s": round(node.clock() - node.started, 1),
         "reachability": standing.words,
         "reach": as_json(reach, standing),
+        "health": None if (bad := node.doctor.health()) is None else finding_json(bad),
         "pid": os.getpid(),
         "traffic": describe(node),
         "remote": {"on": node.settings.remote, "sessions": node.devices.control.sessions},

@@ -10,13 +10,13 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from p2pnode.tui import words
-from p2pnode.tui.actions import Situation
 from p2pnode.tui.advice import advice, is_first_run
 from p2pnode.tui.draw import LABEL_CELLS, fields, progress_bar, styled
 from p2pnode.tui.happenings import sentence, style
 from p2pnode.tui.links import key_link
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation
 from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.text import clean, clip
 from p2pnode.tui.words import Answer, number
@@ -104,9 +104,11 @@ class HomePage(Page):
         identity = self.node_app.identity
         name = clean(identity.get("name") or "") or "no name yet"
         address = self.situation().address
+        bad = status.get("health")  # what `p2pnode doctor` would say, in its words
         return fields(
             [
                 ("reachable", clean(status.get("reachability") or "not known yet")),
+                *reach_rows(status),
                 ("peers", f"{number(status, 'peers')} connected"),
                 (
                     "stored",
@@ -117,6 +119,7 @@ class HomePage(Page):
                     f"{words.plural(number(status, 'works'), 'work')}, "
                     f"{words.plural(number(status, 'circles'), 'circle')}",
                 ),
+                *((("health", styled(f"{clean(bad['words'])}; {clean(bad['hint'])}", "$error")),) if bad else ()),
                 ("you", f"{name}, {words.short_id(identity.get('profile_key') or '')}"),
                 ("address", clip(address, self._cells_for_values())),
                 (
@@ -161,6 +164,19 @@ class HomePage(Page):
             panel.filled()
         else:
             panel.empty("Nothing has happened since you opened this screen.")
+
+
+def reach_rows(status: Answer) -> list[tuple[str, str]]:
+    """What would make the node easier to reach, and what it does for others that are not; nothing where there is nothing to say."""
+    reach = status.get("reach")
+    if not isinstance(reach, dict):
+        return []
+    rows = [("would help", clean(reach["hint"]))] if reach.get("hint") and reach.get("state") != "alone" else []
+    relay = reach.get("relay")
+    if isinstance(relay, dict) and relay.get("on"):
+        places, carried = words.plural(number(relay, "places"), "peer"), words.size(number(relay, "bytes"))
+        rows.append(("relays", f"for others, within limits: {places}, {carried} carried"))
+    return rows
 
 
 def best_address(addresses: list[object]) -> str:

@@ -40,10 +40,17 @@ class Following:
         self._notices, self._emit = notices, emit
         self._told: dict[CircleId, CircleView] = {}
         self._locks: dict[CircleId, trio.Lock] = defaultdict(trio.Lock)
+        self._waiting: set[CircleId] = set()
 
     async def follow(self, circle: CircleId, before: CircleView | None) -> None:
         """Records changed; `before` is the view of the time before, for the first time. Nothing is told of a circle we left meanwhile."""
+        if (
+            circle in self._waiting
+        ):  # whoever waits will see what changed now, too: a sync brings changes by the hundred
+            return
+        self._waiting.add(circle)
         async with self._locks[circle]:
+            self._waiting.discard(circle)
             try:
                 await self._follow(circle, self._told.get(circle, before))
             except NotFoundError:

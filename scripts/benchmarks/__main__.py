@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.benchmarks import (
+    announce,
     bitswap,
+    catching_up,
     commands,
     content,
     curation,
     far,
+    idle,
     moving,
     network,
     real,
@@ -36,15 +39,23 @@ ROWS: dict[str, Callable[[Path], list[Figure]]] = {
     "dht": network.dht,
     "requests": network.requests,
     "tally": curation.tally,
+    "tallying": tallying.tallying,
+    "debian": debian.debian_table,
     "sync": syncing.engines,
     "door": syncing.door,
+    "catching-up": catching_up.daemons,
     "spreading": spreading.spreading,
     "cli": commands.cli,
     "memory": commands.memory,
     "idle": commands.idle,
 }
 
-LONG: dict[str, Callable[[Path], list[Figure]]] = {"moving-memory": moving.moving_memory, "real": real.real}
+LONG: dict[str, Callable[[Path], list[Figure]]] = {
+    "moving-memory": moving.moving_memory,
+    "real": real.real,
+    "announce": announce.announce,
+    "idle-hundred": idle.idle_hundred,
+}
 """Rows that take many minutes or many gigabytes of disk: by name, or with --long."""
 
 

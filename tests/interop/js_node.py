@@ -33,10 +33,11 @@ class JsNode:
         relay: dict[str, int] | None = None,
         street: dict[str, list[str]] | None = None,
         within: Sequence[str] = (),
+        program: str = "libp2p_node.mjs",
     ) -> None:
         """`street`: where it listens and what it announces, in the NAT laboratory; `within` stands before the command."""
         self._process = subprocess.Popen(
-            [*within, "node", "libp2p_node.mjs", json.dumps({"kad": kad, "relay": relay, "street": street})],
+            [*within, "node", program, json.dumps({"kad": kad, "relay": relay, "street": street})],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

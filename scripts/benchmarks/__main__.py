@@ -14,6 +14,7 @@ from scripts.benchmarks import (
     commands,
     content,
     curation,
+    debian,
     far,
     idle,
     moving,
@@ -21,6 +22,7 @@ from scripts.benchmarks import (
     real,
     spreading,
     syncing,
+    tallying,
     transport,
 )
 from scripts.benchmarks.figures import Figure

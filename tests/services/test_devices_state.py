@@ -207,7 +207,7 @@ async def test_a_server_makes_and_changes_no_entry() -> None:
         assert not await nas.state.collect()
         await nas.round(desk)
         assert await desk.marks() == {} and nas.state.entries() == []
-        forged = sign_entry(nas.me.profile, f"mark/{WORK.hex()}", b"block", 2**50)
+        forged = sign_entry(nas.me.profile, f"mark/{WORK.hex()}", b"block", int(nas.now * 1000))
         changed = sign_entry(desk.me.profile, f"mark/{WORK.hex()}", b"hide", 5).data
         assert await desk.state.take([forged.data]) == 0
         with pytest.raises(DecodeError):

@@ -64,7 +64,7 @@ def rule_words(rule: Told, k: int) -> str:
 def rule_text(rule: Told) -> str:
     """The same as it is typed: `b=3 q=8 cooldown=7 supermajority sealed`. `parse_rule` reads it back."""
     parts = [f"b={_number(rule, 'b')}", f"q={_number(rule, 'q')}"]
-    parts += [f"cooldown={cooldown_days(rule):g}"] if cooldown_days(rule) else []
+    parts += [f"cooldown={typed}"] if (typed := _typed_days(cooldown_days(rule))) != "0" else []
     return " ".join([*parts, *(word for word in WORDS if rule.get(word))])
 
 
@@ -167,8 +167,16 @@ def _margin(margin: int, tolerates: int, rule: Told) -> str:
     return f"The lead is {margin}: it stands even if {_many(tolerates, 'voter')} turned out to be bad."
 
 
+def _typed_days(days: float) -> str:
+    """As `parse_rule` reads it: at most four decimals, that is nine seconds."""
+    return f"{days:.4f}".rstrip("0").rstrip(".")
+
+
 def _days(days: float) -> str:
-    return f"{days:g} day{'' if days == 1 else 's'}"
+    """A span in the largest unit that tells it whole."""
+    seconds = round(days * SECONDS_A_DAY)
+    units = ((SECONDS_A_DAY, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+    return next(_many(seconds // length, noun) for length, noun in units if seconds % length == 0)
 
 
 def _many(number: int, noun: str) -> str:

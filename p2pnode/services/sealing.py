@@ -59,18 +59,21 @@ class Sealing:
         self._store, self._admission, self._views = store, admission, views
         self._me, self._clock, self._is_provisional = me, clock, is_provisional
         self._changed = trio.Event()
+        self._due_in_s: dict[CircleId, float] = {}
+        """How long after the last look the next cooldown of a circle ends."""
         admission.watch(lambda change: self._changed.set())
 
     async def run(self) -> None:
         """Look at every circle after each change of records, and now and then."""
         while True:
             self._changed = trio.Event()
+            self._due_in_s.clear()
             for circle in await self._store.read(lambda tx: tx.circles()):
                 try:
                     await self.watch(circle)
                 except P2pnodeError as error:
                     log.info("sealing in %s waits: %s", id_text(CIRCLE_PREFIX, circle)[:10], error.message)
-            with trio.move_on_after(WATCH_INTERVAL_S):
+            with trio.move_on_after(min([WATCH_INTERVAL_S, *self._due_in_s.values()])):
                 await self._changed.wait()
                 await trio.sleep(SETTLE_S)
 
@@ -84,7 +87,10 @@ class Sealing:
 
         def write(tx: Tx) -> list[QuestionId]:
             since = _note(tx, circle, candidates, now)
-            due = [one for one in candidates if now - since[one.question] >= one.cooldown_s and not provisional]
+            left = {one.question: one.cooldown_s - (now - since[one.question]) for one in candidates}
+            if pending := [seconds for seconds in left.values() if seconds > 0]:
+                self._due_in_s[circle] = max(SETTLE_S, min(pending))
+            due = [one for one in candidates if left[one.question] <= 0 and not provisional]
             return [one.question for one in due if self._seal(tx, circle, one, now)]
 
         if not candidates and not await self._store.read(lambda tx: tx.meta_with_prefix(_prefix(circle))):

@@ -94,6 +94,8 @@ def test_words_never_fail_on_what_another_daemon_sends() -> None:
 def test_a_rule_is_typed_and_read_back() -> None:
     assert rule_text(GROWN) == "b=3 q=10 cooldown=14 supermajority sealed"
     assert parse_rule(rule_text(GROWN)) == GROWN
+    assert rule_text({"b": 0, "q": 2, "cooldown_s": 8, "sealed": True}) == "b=0 q=2 cooldown=0.0001 sealed"
+    assert "then 8 seconds of waiting" in rule_words({"b": 0, "q": 2, "cooldown_s": 8, "sealed": True}, 3)
     for wrong in ("b=x", "q=-1", "cooldown=", "cooldown=1.", "sealed=1", "odd"):
         with pytest.raises(UsageError):
             parse_rule(wrong)

@@ -23,6 +23,8 @@ BUNDLE_S = 0.5
 TELL_S = 5.0
 """For one peer to be told; who does not listen hears it when it connects again."""
 TELL_PARALLEL = 8
+TELL_PAUSE_S = 1.5
+"""After we told: who hears of us again within HEAR_PAUSE_S does not listen, and would never learn what was new."""
 HEAR_S = 10.0
 """For a peer to say what it opened the stream for."""
 HEAR_PAUSE_S = 1.0
@@ -67,6 +69,7 @@ class Push:
             async with trio.open_nursery() as nursery:
                 for peer in self._peers.speaking(identify.PUSH_PROTOCOL):
                     nursery.start_soon(self._tell, peer, message, limit)
+            await trio.sleep(TELL_PAUSE_S)
 
     async def _tell(self, peer: PeerId, message: bytes, limit: trio.CapacityLimiter) -> None:
         async with limit:

@@ -1,15 +1,37 @@
 """The one table of everything a person can do here. Footer, command palette, help and the docs page are made from it.
 
-What an action does stands in `deeds.py` under the same id; why it cannot be done now is decided here, by pure functions on a
-`Situation`, so that the reason is the same wherever it is shown. Nothing here knows Textual.
+What an action does stands in `deeds` under the same id, why it cannot be done now in `reasons`. Nothing here knows Textual.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from p2pnode.tui.words import Answer, items, verdicts_of
+from p2pnode.tui.reasons import (
+    Reason,
+    needs_address,
+    needs_circle,
+    needs_condemned_work,
+    needs_edit,
+    needs_expelled,
+    needs_foreign_work,
+    needs_held_work,
+    needs_listed_work,
+    needs_member,
+    needs_new_steward,
+    needs_no_node,
+    needs_node,
+    needs_old_steward,
+    needs_open_question,
+    needs_ordinary_member,
+    needs_proposal,
+    needs_question,
+    needs_steward,
+    needs_transfer,
+    needs_work,
+    needs_work_and_circles,
+    nothing,
+)
 
 SCREENS = {
     "home": "Home",
@@ -18,113 +40,11 @@ SCREENS = {
     "circles": "Circles",
     "transfers": "Transfers",
     "work": "Work",
+    "review": "Review",
+    "question": "Question",
+    "history": "History",
 }
 """Every screen's id and name; the first five lie on the number keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What is selected and possible at this moment, told by the screen in front."""
-
-    screen: str = "home"
-    online: bool = False
-    circles: frozenset[str] = frozenset()
-    """Ids of the circles I am in."""
-    work: Answer | None = None
-    proposal: Answer | None = None
-    """The proposal an action would be about: the selected one, or the work's first open one."""
-    circle: Answer | None = None
-    member: Answer | None = None
-    transfer: Answer | None = None
-    address: str = ""
-    """A multiaddr others can connect to."""
-
-
-Reason = Callable[[Situation], str]
-"""Why an action cannot be done now; empty when it can."""
-
-
-def nothing(_: Situation) -> str:
-    return ""
-
-
-def needs_node(now: Situation) -> str:
-    return "" if now.online else "the node does not answer (s starts it)"
-
-
-def needs_no_node(now: Situation) -> str:
-    return "the node is running" if now.online else ""
-
-
-def needs_work(now: Situation) -> str:
-    return needs_node(now) or ("" if now.work else "no work is selected")
-
-
-def needs_foreign_work(now: Situation) -> str:
-    state = str((now.work or {}).get("state", ""))
-    here = {"own": "it is your own", "kept": "it is here already", "fetching": "it is being fetched already"}
-    return needs_work(now) or here.get(state, "")
-
-
-def needs_circle(now: Situation) -> str:
-    return needs_node(now) or ("" if now.circle else "no circle is selected")
-
-
-def needs_work_and_circles(now: Situation) -> str:
-    return needs_work(now) or (
-        "" if now.circles else "you are in no circle yet (on Circles: n creates one, j joins one)"
-    )
-
-
-def needs_verdict(now: Situation, *wanted: str, otherwise: str) -> str:
-    """Some circle of mine says one of the wanted words of the selected work."""
-    if reason := needs_work_and_circles(now):
-        return reason
-    said = [entry for entry in verdicts_of(now.work or {}) if entry.get("circle") in now.circles]
-    return "" if any(entry.get("verdict") in wanted for entry in said) else otherwise
-
-
-def needs_listed_work(now: Situation) -> str:
-    return needs_verdict(now, "listed", "disputed", otherwise="no circle of yours lists it")
-
-
-def needs_condemned_work(now: Situation) -> str:
-    return needs_verdict(now, "taken_down", "disputed", otherwise="no circle of yours decided against it")
-
-
-def needs_held_work(now: Situation) -> str:
-    if reason := needs_work(now):
-        return reason
-    return "" if (now.work or {}).get("state") in ("own", "kept", "partial") else "it is not here"
-
-
-def needs_proposal(now: Situation) -> str:
-    if reason := needs_node(now):
-        return reason
-    if not now.proposal:
-        return "no proposal is open here; propose it to a circle first (l)"
-    return "" if now.proposal.get("circle") in now.circles else "only members of its circle vote on it"
-
-
-def needs_member(now: Situation) -> str:
-    if reason := needs_circle(now):
-        return reason
-    if not now.member:
-        return "select somebody under Members first (m)"
-    return "that is you" if now.member.get("me") else ""
-
-
-def needs_transfer(now: Situation) -> str:
-    if reason := needs_node(now):
-        return reason
-    if not now.transfer:
-        return "no transfer is selected"
-    over = {"done": "it is done", "failed": "it has failed already", "cancelled": "it is cancelled already"}
-    return over.get(str(now.transfer.get("state", "")), "")
-
-
-def needs_address(now: Situation) -> str:
-    return needs_node(now) or ("" if now.address else "the node has no address yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +67,9 @@ class Action:
 
 
 _WORKS = ("search", "library", "work", "circles")
+_VOTING = (*_WORKS, "review", "question")
+_STACKED = ("work", "review", "question", "history")
+"""Screens on top of the one that one came from."""
 
 # fmt: off
 ACTIONS: tuple[Action, ...] = (
@@ -158,9 +81,17 @@ ACTIONS: tuple[Action, ...] = (
     Action("search.focus", "slash", "Search", "Go to the search field",
            ("home", "search", "library", "circles", "transfers", "work"), "work.search"),
     Action("work.open", "o", "Open", "Show all about the selected work",
-           ("search", "library", "circles", "transfers"), "work.show", needs_work),
+           ("search", "library", "circles", "transfers", "review", "question"), "work.show", needs_work),
     Action("work.get", "g", "Get", "Fetch the work and keep it", _WORKS, "work.get", needs_foreign_work),
-    Action("ballot.cast", "v", "Vote", "Cast your ballot on the proposal", _WORKS, "ballot.cast", needs_proposal),
+    Action("ballot.cast", "v", "Vote", "Cast your ballot on the proposal", _VOTING, "ballot.cast", needs_proposal),
+    Action("question.open", "k", "Why", "How the selected question stands: turnout, each ballot, what would change it",
+           ("circles", "review"), "proposal.show", needs_question),
+    Action("question.picture", "k", "Picture", "The flow of vouches that makes ballots count, as a picture or in words",
+           ("question",), "verdict.explain", needs_node),
+    Action("proposal.withdraw", "", "Take back", "Take back what you proposed, as long as it is not adopted",
+           ("circles", "question"), "proposal.withdraw", needs_open_question),
+    Action("queue.show", "u", "Review", "What waits for your ballot: what calls you first, the oldest first",
+           ("home", "circles"), "proposal.queue", needs_node),
     Action("proposal.list", "l", "Propose", "Propose to a circle that it lists this work",
            _WORKS, "proposal.open", needs_work_and_circles),
     Action("proposal.flag", "f", "Flag", "Complain about this work to a circle",
@@ -173,21 +104,46 @@ ACTIONS: tuple[Action, ...] = (
            _WORKS, "proposal.open", needs_condemned_work),
     Action("work.mark", "h", "Mark", "Hide, block or keep this work for yourself, whatever circles say",
            _WORKS, "work.mark", needs_work),
+    Action("work.history", "z", "History", "Every revision, who asked and decided what, and how to go back",
+           _WORKS, "work.history", needs_work),
+    Action("work.revert", "x", "Revert", "Propose that the circle's description is again as it was then",
+           ("history",), "proposal.open", needs_edit),
+    Action("lens.next", "w", "Lens", "See the works through another circle's eyes, through all, or only through your own marks",
+           ("search", "library"), "", needs_node),
+    Action("lens.all", "a", "Hidden too", "Show also what you hid or blocked, or no longer",
+           ("search", "library"), "", needs_node),
     Action("work.pin", "k", "Pin", "Promise to keep this work, or release the promise",
            ("library", "work"), "work.pin", needs_held_work),
     Action("work.drop", "d", "Let go", "Stop sharing your own work, or free the bytes of a fetched one",
            ("library", "work"), "work.remove", needs_held_work),
     Action("work.verify", "", "Verify", "Read this work again and mend what is damaged from others",
            ("library", "work"), "store.verify", needs_held_work),
-    Action("work.copy", "y", "Copy id", "Copy the work's id to the clipboard", (*_WORKS, "transfers"), "", needs_work),
+    Action("work.copy", "y", "Copy id", "Copy the work's id to the clipboard", (*_WORKS, "transfers", "review"), "", needs_work),
     Action("pane.open", "a", "Asked", "What the circle is asked", ("circles",)),
     Action("pane.members", "m", "Members", "The circle's roll", ("circles",)),
     Action("pane.listed", "w", "Works", "The works the circle lists", ("circles",)),
+    Action("pane.rules", "c", "Charter", "The circle's rules, in words", ("circles",)),
     Action("circle.create", "n", "New circle", "Create a circle of your own",
            ("circles", "home"), "circle.create", needs_node),
     Action("circle.join", "j", "Join", "Join a circle with an invite", ("circles", "home"), "circle.join", needs_node),
     Action("circle.invite", "i", "Invite", "Make an invite to the selected circle",
            ("circles",), "circle.invite", needs_circle),
+    Action("circle.invite_several", "", "Invite several", "Make an invite for several people, or for another time",
+           ("circles",), "circle.invite", needs_circle),
+    Action("circle.invites", "", "Open invites", "Your invites that can still be used; close one",
+           ("circles",), "circle.invites", needs_circle),
+    Action("charter.change", "d", "Change rules", "Propose other rules for the circle; you see what changes before you sign",
+           ("circles",), "proposal.open", needs_steward),
+    Action("charter.grown", "", "Grown rules", "Propose the rules for a circle of a dozen members or more",
+           ("circles",), "proposal.open", needs_steward),
+    Action("member.expel", "x", "Expel", "Propose that the selected member is expelled; it can be readmitted",
+           ("circles",), "proposal.open", needs_ordinary_member),
+    Action("member.readmit", "", "Readmit", "Propose that the selected expelled key comes back",
+           ("circles",), "proposal.open", needs_expelled),
+    Action("steward.add", "", "Make steward", "Propose that the selected member becomes a steward",
+           ("circles",), "proposal.open", needs_new_steward),
+    Action("steward.remove", "", "Recall steward", "Propose that the selected steward is one no more",
+           ("circles",), "proposal.open", needs_old_steward),
     Action("circle.leave", "", "Leave circle", "Leave the selected circle", ("circles",), "circle.leave", needs_circle),
     Action("vouch.give", "plus", "Vouch", "Vouch that the selected key is a distinct person you know",
            ("circles",), "vouch.give", needs_member),
@@ -210,7 +166,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("node.stop", "", "Stop node", "Stop the node; nobody can fetch from it until it runs again",
            (), "node.stop", needs_node),
     Action("app.theme", "t", "Theme", "Next theme: dark, light, high contrast"),
-    Action("page.back", "escape", "Back", "Back to where you came from", ("work",)),
+    Action("page.back", "escape", "Back", "Back to where you came from", _STACKED),
     Action("app.palette", "ctrl+p", "Commands", "Everything you can do here, by typing its name"),
     Action("app.help", "question_mark", "Help", "Keys and what they do, here and now"),
     Action("app.quit", "q", "Quit", "Close this screen; the node keeps running"),
@@ -227,14 +183,17 @@ FOOTERS = {
         "search.focus",
         "circle.join",
         "circle.create",
+        "queue.show",
         "identity.set",
         "notices.show",
     ),
-    "search": (*_ABOUT_WORKS, "work.publish", "search.focus"),
-    "library": (*_ABOUT_WORKS, *_KEEPING, "work.publish", "search.focus"),
+    "search": (*_ABOUT_WORKS, "lens.next", "work.publish", "search.focus"),
+    "library": (*_ABOUT_WORKS, *_KEEPING, "lens.next", "work.publish", "search.focus"),
     "circles": (
         "work.open",
         "ballot.cast",
+        "queue.show",
+        "question.open",
         "circle.create",
         "circle.join",
         "circle.invite",
@@ -244,9 +203,14 @@ FOOTERS = {
         "proposal.flag",
         "vouch.give",
         "vouch.revoke",
+        "charter.change",
+        "member.expel",
     ),
     "transfers": ("work.open", "transfer.pause", "transfer.cancel", "work.publish", "search.focus"),
-    "work": ("page.back", *_ABOUT_WORKS[1:], *_KEEPING, "work.publish", "search.focus"),
+    "work": ("page.back", *_ABOUT_WORKS[1:], *_KEEPING, "work.history", "work.publish", "search.focus"),
+    "review": ("page.back", "ballot.cast", "question.open", "work.open"),
+    "question": ("page.back", "ballot.cast", "question.picture", "work.open"),
+    "history": ("page.back", "work.revert"),
 }
 """What each footer shows, the most useful first: where not all fit, the last ones are left out."""
 LAST_IN_FOOTER = ("app.help", "app.quit")
@@ -267,23 +231,6 @@ def footer(screen: str) -> list[Action]:
 def bindings(screen: str) -> dict[str, str]:
     """Key -> action id on a screen. Two actions never share a key on one screen (tested)."""
     return {action.key: action.id for action in here(screen) if action.key}
-
-
-def open_question(work: Answer | None, circles: frozenset[str] = frozenset()) -> Answer | None:
-    """What `vote` on a work is about: an open proposal, else the one behind a verdict; one of my own circles first."""
-    questions = [*_open(work), *_decided(work)] if work else []
-    return next((question for question in questions if question.get("circle") in circles), next(iter(questions), None))
-
-
-def _open(work: Answer) -> Iterable[Answer]:
-    return (proposal for proposal in items(work, "proposals") if proposal.get("state", "open") == "open")
-
-
-def _decided(work: Answer) -> Iterable[Answer]:
-    same = {key: work.get(key) for key in ("work", "title")}
-    for entry in verdicts_of(work):
-        if entry.get("proposal"):
-            yield {"class": "list", "circle_name": entry.get("name"), **entry, **same}
 
 
 def page() -> str:

@@ -29,7 +29,7 @@ def advice(status: Answer, identity: Answer, *, waiting: int) -> list[Advice]:
     """At most MOST pieces, the most useful first. `waiting` = proposals that wait for my ballot."""
     found = []
     if waiting:
-        found.append(Advice("go.circles", f"{plural(waiting, 'proposal waits', 'proposals wait')} for your ballot"))
+        found.append(Advice("queue.show", f"{plural(waiting, 'proposal waits', 'proposals wait')} for your ballot"))
     if not identity.get("name"):
         found.append(Advice("identity.set", "Say under which name you publish"))
     if not number(status, "peers"):

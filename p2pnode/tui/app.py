@@ -20,7 +20,7 @@ from textual.css.query import NoMatches
 from p2pnode.config import Home
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import happenings, words
-from p2pnode.tui.actions import BY_ID, Situation
+from p2pnode.tui.actions import BY_ID
 from p2pnode.tui.background import in_background
 from p2pnode.tui.deeds import DEEDS
 from p2pnode.tui.launch import Launch, launch
@@ -29,6 +29,7 @@ from p2pnode.tui.modals.window import ErrorWindow
 from p2pnode.tui.node import PAUSES_S, Link, Node
 from p2pnode.tui.page import Page
 from p2pnode.tui.palette import ActionCommands
+from p2pnode.tui.reasons import Situation
 from p2pnode.tui.screens.circles import CirclesPage
 from p2pnode.tui.screens.home import HomePage
 from p2pnode.tui.screens.library import LibraryPage
@@ -112,6 +113,10 @@ class P2pnodeApp(App[None]):
         """Open proposals on which I cast no ballot yet."""
         self.happenings: deque[Happening] = deque(maxlen=HAPPENINGS_KEPT)
         self.was_online = False
+        self.lens = ""
+        """A circle's id, "me", or empty: through whose eyes works are shown."""
+        self.shows_hidden = False
+        """Whether works that I hid or blocked are shown, too."""
 
     def on_mount(self) -> None:
         for theme in THEMES:
@@ -167,6 +172,25 @@ class P2pnodeApp(App[None]):
             await self.pop_screen()
         await self.push_screen(WorkPage(work))
 
+    async def open_page(self, page: Page) -> None:
+        """Show a page on top of the one that one came from; one of its kind that is in front gives way."""
+        if type(self.screen) is type(page):
+            await self.pop_screen()
+        await self.push_screen(page)
+
+    @property
+    def lens_words(self) -> str:
+        """Through whose eyes works are shown, to be read after "seen"."""
+        if self.lens == "me":
+            return "through your own marks only"
+        return f"as “{self.my_circles[self.lens]}” sees them" if self.lens in self.my_circles else "through all circles"
+
+    @property
+    def lens_params(self) -> dict[str, str | bool]:
+        """The same for the methods that list works."""
+        told: dict[str, str | bool] = {"lens": self.lens} if self.lens == "me" or self.lens in self.my_circles else {}
+        return told | ({"all": True} if self.shows_hidden else {})
+
     async def open_circle(self, circle: str) -> None:
         """To Circles, with this one selected."""
         await self.go("circles")
@@ -205,8 +229,7 @@ class P2pnodeApp(App[None]):
         self._draw()
 
     async def _count_waiting(self) -> int:
-        proposals = words.items(await self.node.call("proposal.list"))
-        return sum(1 for p in proposals if p.get("state") == "open" and not p.get("mine"))
+        return len(words.items(await self.node.call("proposal.queue")))
 
     def _draw(self) -> None:
         with suppress(NoMatches):  # an answer may come while the screens are being taken down

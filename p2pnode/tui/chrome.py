@@ -8,10 +8,11 @@ from textual.content import Content
 from textual.widgets import Static
 
 from p2pnode.tui import words
-from p2pnode.tui.actions import LAST_IN_FOOTER, SCREENS, Situation, footer
+from p2pnode.tui.actions import LAST_IN_FOOTER, SCREENS, footer
 from p2pnode.tui.draw import AWAY, HERE, styled
 from p2pnode.tui.links import click, footer_link, key_link
 from p2pnode.tui.node import Link
+from p2pnode.tui.reasons import Situation
 from p2pnode.tui.text import clean, clip
 from p2pnode.tui.words import Answer, number
 

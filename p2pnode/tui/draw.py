@@ -5,10 +5,11 @@ Colours only repeat what glyphs and words say already, so that everything can be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.content import Content
 
+from p2pnode.core.rule_words import change_words, standing_words
 from p2pnode.tui import words
 from p2pnode.tui.text import clean, clean_lines, marked
 from p2pnode.tui.words import Answer, number
@@ -123,4 +124,52 @@ def side(answer: Answer | None) -> Content:
     parts += [verdict_block(entry) for entry in entries]
     if not entries:
         parts.append(styled("No circle has decided on it.", "$foreground-muted"))
+    return Content("\n\n").join(parts)
+
+
+def before_after(changes: Iterable[tuple[str, str, str]]) -> Content:
+    """A diff: what changes, how it was, how it would be. Signs say it without colour."""
+    lines = []
+    for what, before, after in changes:
+        lines.append(styled(clean(what), "bold"))
+        lines += [styled(f"  - {clean(before)}", "$text-error")] if before else []
+        lines.append(styled(f"  + {clean(after)}", "$text-success"))
+    return Content("\n").join(lines)
+
+
+def proposal_changes(proposal: Answer) -> list[tuple[str, str, str]]:
+    """What a proposal would change: of rules before and after, of a description what it would say."""
+    changes = proposal.get("changes")
+    if not isinstance(changes, Mapping):
+        return []
+    if proposal.get("class") in ("charter", "stewards"):
+        rule = (proposal.get("standing") or {}).get("rule") or {}
+        return change_words(changes, number(rule, "k") or 3)
+    return [(str(name), "", words.field_value(value)) for name, value in changes.items()]
+
+
+def question_fields(proposal: Answer) -> Content:
+    """A question with everything one wants to know before a ballot: why, evidence, changes, turnout, what the lead withstands."""
+    pieces = proposal.get("evidence")
+    seals = proposal.get("seals")
+    told = fields(
+        [
+            ("circle", circle_name(proposal)),
+            ("by", words.short_id(proposal.get("by") or "")),
+            ("because", " ".join(clean_lines(proposal.get("reason") or ""))),
+            ("evidence", words.listing(pieces, 200) if isinstance(pieces, list) else ""),
+            ("remedy", clean(proposal.get("remedy") or "")),
+            ("so far", tally(proposal)),
+            (
+                "seals",
+                f"{len(seals.get('by') or [])} of {number(seals, 'needed')}" if isinstance(seals, Mapping) else "",
+            ),
+            ("yours", clean(proposal.get("mine") or "")),
+        ]
+    )
+    parts = [told]
+    if changes := proposal_changes(proposal):
+        parts.append(before_after(changes))
+    if isinstance(proposal.get("standing"), Mapping):
+        parts.append(Content("\n".join(map(clean, standing_words(proposal["standing"])))))
     return Content("\n\n").join(parts)

@@ -17,11 +17,12 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from p2pnode.errors import NoDaemonError, P2pnodeError
-from p2pnode.tui.actions import Situation, bindings
+from p2pnode.tui.actions import bindings
 from p2pnode.tui.background import in_background
 from p2pnode.tui.chrome import Banner, KeysBar, TopBar
 from p2pnode.tui.node import Link
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation
 from p2pnode.tui.rows import Rows
 from p2pnode.tui.words import Answer
 

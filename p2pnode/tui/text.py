@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from p2pnode.core.text import clip, mixed_words, safe
 
-__all__ = ["clean", "clean_indented", "clean_lines", "clip", "marked"]
+__all__ = ["clean", "clean_indented", "clean_lines", "clip", "drawn", "marked"]
 
 MAX_INDENT_CELLS = 8
 """Spaces kept at the beginning of a line that the node laid out."""
+MAX_DRAWN_CHARS = 400
+"""Characters of one line of a drawing: wider than any terminal."""
 MAX_SHOWN_CHARS = 4096
 """Characters of one foreign string that we look at: a screen shows fewer, and a record of 16 KiB must not cost a second."""
 MIXED_MARK = "⚠"
@@ -33,6 +35,12 @@ def clean_indented(text: object) -> str:
     line = str(text)[:MAX_SHOWN_CHARS]
     indent = len(line) - len(line.lstrip(" "))
     return " " * min(indent, MAX_INDENT_CELLS) + clean(line)
+
+
+def drawn(text: object) -> str:
+    """A line of a drawing that the node made of letters: every space stays, control and direction characters go."""
+    line = str(text)[:MAX_DRAWN_CHARS]
+    return " " * (len(line) - len(line.lstrip(" "))) + safe(line)
 
 
 def marked(text: object) -> str:

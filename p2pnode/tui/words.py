@@ -205,6 +205,13 @@ def transfer_line(transfer: Answer) -> str:
     return " · ".join(parts)
 
 
+def field_value(value: object) -> str:
+    """A field of a description in one line; what is empty is said."""
+    parts = value if isinstance(value, list) else [value]
+    texts = (part.get("name") or part.get("value") if isinstance(part, Mapping) else part for part in parts)
+    return ", ".join(clean(text) for text in texts if text not in (None, "")) or "nothing"
+
+
 def listing(texts: Sequence[object], cells: int = 60) -> str:
     """Short texts joined by commas, clipped."""
     return clip(", ".join(filter(None, (clean(text) for text in texts))), cells)

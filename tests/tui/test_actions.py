@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,25 @@ import p2pnode
 from p2pnode.config import Home
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import actions
-from p2pnode.tui.actions import ACTIONS, BY_ID, SCREENS, Situation, here, open_question
+from p2pnode.tui.actions import ACTIONS, BY_ID, SCREENS, here
 from p2pnode.tui.app import P2pnodeApp
 from p2pnode.tui.deeds import DEEDS
 from p2pnode.tui.launch import Launch
-from p2pnode.tui.modals.circle import CreateCircleForm, InviteWindow, JoinCircleForm
+from p2pnode.tui.modals.charter import CharterForm
+from p2pnode.tui.modals.circle import CreateCircleForm, JoinCircleForm
+from p2pnode.tui.modals.invite import InviteForm, InvitesWindow, InviteWindow
 from p2pnode.tui.modals.keeping import MarkForm, NoticesWindow
 from p2pnode.tui.modals.own import ConnectForm, NameForm
-from p2pnode.tui.modals.propose import AppealForm, EditForm, FlagForm, ProposeForm, TakedownForm
+from p2pnode.tui.modals.persons import ExpelForm, ReadmitForm, RecallForm, StewardForm
+from p2pnode.tui.modals.propose import AppealForm, EditForm, FlagForm, ProposeForm, RevertForm, TakedownForm
 from p2pnode.tui.modals.publish import PublishForm
 from p2pnode.tui.modals.vote import VoteForm
 from p2pnode.tui.modals.window import ConfirmWindow, HelpWindow
 from p2pnode.tui.palette import ActionCommands
+from p2pnode.tui.reasons import Situation, open_question
+from p2pnode.tui.screens.history import HistoryPage
+from p2pnode.tui.screens.question import QuestionPage
+from p2pnode.tui.screens.review import ReviewPage
 from p2pnode.tui.screens.work import WorkPage
 from tests.tui import world
 from tests.tui.conftest import Scripted
@@ -73,6 +81,11 @@ MINE_LISTS = Situation(
 )
 
 
+IN_CIRCLE = Situation(online=True, circle={"circle": "c-1"}, rules={"me": "k-me", "stewards": ["k-anna"]})
+AS_STEWARD = Situation(online=True, circle={"circle": "c-1"}, rules={"me": "k-me", "stewards": ["k-me"]})
+AN_EDIT = {"class": "edit", "circle": "c-1", "effective": False}
+
+
 @pytest.mark.parametrize(
     ("action", "now", "reason"),
     [
@@ -80,8 +93,12 @@ MINE_LISTS = Situation(
         ("work.get", Situation(online=True, work={"state": "own"}), "it is your own"),
         ("work.get", Situation(online=True, work={"state": "heard"}), ""),
         ("ballot.cast", Situation(online=True), "no proposal is open here"),
-        ("ballot.cast", Situation(online=True, proposal={"circle": "c-1"}), "only members"),
-        ("ballot.cast", Situation(online=True, proposal={"circle": "c-1"}, circles=frozenset({"c-1"})), ""),
+        ("ballot.cast", Situation(online=True, proposal={"proposal": "p-1", "circle": "c-1"}), "only members"),
+        (
+            "ballot.cast",
+            Situation(online=True, proposal={"proposal": "p-1", "circle": "c-1"}, circles=frozenset({"c-1"})),
+            "",
+        ),
         ("proposal.list", Situation(online=True, work={}), "no work is selected"),
         ("proposal.list", Situation(online=True, work={"work": "w-1"}), "you are in no circle"),
         (
@@ -97,6 +114,25 @@ MINE_LISTS = Situation(
         ("circle.invite", Situation(online=True), "no circle is selected"),
         ("vouch.give", Situation(online=True, circle={"circle": "c-1"}), "select somebody"),
         ("vouch.give", Situation(online=True, circle={"circle": "c-1"}, member={"me": True}), "that is you"),
+        ("charter.change", Situation(online=True, circle={"circle": "c-1"}), "not here yet"),
+        ("charter.change", IN_CIRCLE, "only a steward"),
+        ("charter.grown", AS_STEWARD, ""),
+        ("member.expel", replace(IN_CIRCLE, member={"key": "k-x", "steward": True}), "recalled, not expelled"),
+        ("member.expel", replace(IN_CIRCLE, member={"key": "k-x", "expelled": True}), "expelled already"),
+        ("member.expel", replace(IN_CIRCLE, member={"key": "k-x"}), ""),
+        ("member.readmit", replace(IN_CIRCLE, member={"key": "k-x"}), "select an expelled key"),
+        ("steward.add", replace(AS_STEWARD, member={"key": "k-x", "steward": True}), "a steward already"),
+        ("steward.add", replace(AS_STEWARD, member={"key": "k-x"}), ""),
+        ("steward.remove", replace(AS_STEWARD, member={"key": "k-x"}), "select a steward"),
+        (
+            "proposal.withdraw",
+            Situation(online=True, proposal={"proposal": "p-1", "state": "adopted"}),
+            "no longer open",
+        ),
+        ("question.open", Situation(online=True), "no question is selected"),
+        ("work.revert", Situation(online=True, revision={"record": "r-1"}), "select a listing or an edit"),
+        ("work.revert", Situation(online=True, revision=AN_EDIT), "only members"),
+        ("work.revert", Situation(online=True, revision=AN_EDIT, circles=frozenset({"c-1"})), "not in force"),
         ("transfer.cancel", Situation(online=True, transfer={"state": "done"}), "it is done"),
         ("peer.copy", Situation(online=True), "no address yet"),
         ("node.start", Situation(online=True), "is running"),
@@ -179,6 +215,23 @@ EFFECTS: dict[str, tuple[list[str], Seen]] = {
     "pane.open": (["4", "m", "a"], pane("open")),
     "pane.members": (["4", "m"], pane("members")),
     "pane.listed": (["4", "w"], pane("listed")),
+    "pane.rules": (["4", "c"], pane("rules")),
+    "queue.show": (["u"], window(ReviewPage)),
+    "question.open": (["4", "a", "k"], window(QuestionPage)),
+    "question.picture": (["u", "k", "k"], lambda pilot, node: getattr(pilot.app.screen, "as_picture", False)),
+    "proposal.withdraw": (["4", "a", "act:proposal.withdraw"], window(ConfirmWindow)),
+    "work.history": (["3", "z"], window(HistoryPage)),
+    "work.revert": (["3", "z", "down", "x"], window(RevertForm)),
+    "lens.next": (["3", "w"], asked("work.list", lens="me")),
+    "lens.all": (["3", "a"], asked("work.list", all=True)),
+    "circle.invite_several": (["4", "act:circle.invite_several"], window(InviteForm)),
+    "circle.invites": (["4", "act:circle.invites"], window(InvitesWindow)),
+    "charter.change": (["4", "down", "d"], window(CharterForm)),
+    "charter.grown": (["4", "down", "act:charter.grown"], window(CharterForm)),
+    "member.expel": (["4", "m", "down", "down", "x"], window(ExpelForm)),
+    "member.readmit": (["4", "m", "end", "act:member.readmit"], window(ReadmitForm)),
+    "steward.add": (["4", "down", "m", "down", "act:steward.add"], window(StewardForm)),
+    "steward.remove": (["4", "down", "m", "act:steward.remove"], window(RecallForm)),
     "circle.create": (["4", "n"], window(CreateCircleForm)),
     "circle.join": (["4", "j"], window(JoinCircleForm)),
     "circle.invite": (["4", "i"], window(InviteWindow)),

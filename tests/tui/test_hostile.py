@@ -52,6 +52,16 @@ async def test_every_screen_shows_hostile_text_inert(size: tuple[int, int], home
         for key in ("l", "escape", "f", "escape", "v", "escape"):
             await pilot.press(key)
             await settled(pilot)
+        await app_of(pilot).go("circles")
+        for key in ("c", "u", "k", "escape", "escape"):
+            await pilot.press(key)
+            await settled(pilot)
+            check(pilot, f"deciding: {key}")
+        await app_of(pilot).go("library")
+        await settled(pilot)
+        await pilot.press("z")
+        await settled(pilot)
+        check(pilot, "history")
         assert pilot.app.is_running
 
 
@@ -91,11 +101,11 @@ async def test_answers_of_wrong_shapes_crash_no_screen(home: Home, scripted: Scr
         "roll": [{}],
     }
     methods = ["peer.list", "work.list", "work.search", "work.show", "transfer.list", "circle.show", "proposal.list",
-               "verdict.explain", "node.status", "identity.show"]  # fmt: skip
+               "verdict.explain", "node.status", "identity.show", "proposal.queue", "proposal.show", "work.history"]  # fmt: skip
     scripted("filled", dict.fromkeys(methods, junk))
     async with scripted_app(home).run_test(size=(140, 40)) as pilot:
         await settled(pilot)
-        for key in ("3", "4", "m", "w", "5", "2", "x", "enter"):
+        for key in ("3", "z", "escape", "4", "m", "c", "u", "k", "escape", "escape", "w", "5", "2", "x", "enter"):
             await pilot.press(key)
             await settled(pilot)
         await app_of(pilot).open_work("w-x")

@@ -9,8 +9,8 @@ from textual.widgets import Button, Input, Select
 
 from p2pnode.config import Home
 from p2pnode.errors import P2pnodeError, RefusedError
-from p2pnode.tui.modals.circle import InviteWindow
 from p2pnode.tui.modals.form import TextField
+from p2pnode.tui.modals.invite import InviteWindow
 from p2pnode.tui.modals.keeping import NoticesWindow
 from p2pnode.tui.modals.publish import PublishForm
 from p2pnode.tui.modals.vote import VoteForm

@@ -1,4 +1,4 @@
-"""Every screen in every state at two sizes, the windows, and the themes, compared with pictures that a person has looked at.
+"""Every screen in every state, filled at two sizes, the windows, and the themes, compared with pictures that a person has looked at.
 
 After a change that is meant: `python -m pytest tests/tui/test_snapshots.py --snapshot-update`, then look at the pictures.
 """
@@ -64,8 +64,11 @@ SCREENS: dict[str, Callable[[P2pPilot], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("state", ["filled", "empty", "error", "stale"])
+STATES = [("filled", "80x24"), ("filled", "120x40"), ("empty", "80x24"), ("error", "80x24"), ("stale", "120x40")]
+"""What differs between sizes is seen where all is filled; a picture costs a second, so the other states have one each."""
+
+
+@pytest.mark.parametrize(("state", "size"), STATES)
 @pytest.mark.parametrize("screen", SCREENS)
 def test_screen(screen: str, state: str, size: str, home: Home, scripted: Scripted, snap_compare: SnapCompare) -> None:
     node = scripted({"error": "broken", "stale": "filled"}.get(state, state))
@@ -95,6 +98,12 @@ WINDOWS: dict[str, list[str]] = {
     "members": ["4", "m"],
     "listed": ["4", "w"],
     "verdicts": ["3", "enter", "down"],
+    "review": ["u"],
+    "question": ["u", "k"],
+    "history": ["3", "z"],
+    "charter": ["4", "c"],
+    "change-rules": ["4", "down", "d"],
+    "vote-on-rules": ["u", "v"],
 }
 
 

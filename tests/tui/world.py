@@ -82,6 +82,46 @@ FLAG_PYTHON = {
     "needs": "two more counted approvals adopt it",
 }  # fmt: skip
 
+STANDING = {
+    "cast": 3, "members": 4, "margin": 1, "tolerates": 0, "cost_to_flip": 1,
+    "rule": {"b": 0, "q": 1, "supermajority": False, "cooldown_s": 0, "sealed": False, "k": 3, "margin_over": 0},
+}  # fmt: skip
+LIST_WATER["standing"] = STANDING
+FLAG_PYTHON |= {
+    "standing": STANDING,
+    "remedy": "propose an edit of the fields that are wrong",
+    "evidence": ["https://docs.python.org"],
+}
+FOUNDED = {"b": 0, "q": 1, "supermajority": False, "cooldown_days": 0.0, "sealed": False}
+RULES: dict[str, Any] = {
+    "charter": text_id("r", "charter"), "name": NAMES[READERS], "purpose": "what is worth reading on our shelf",
+    "stewards": [ANNA], "f": 0, "k": 3, "vouch_days": 365, "languages": [], "licences": [],
+    "classes": dict.fromkeys(("list", "edit", "flag", "takedown", "appeal", "expel", "readmit", "stewards", "charter"), FOUNDED),
+}  # fmt: skip
+CHANGE_RULES = {
+    "proposal": text_id("p", "rules"), "circle": READERS, "circle_name": NAMES[READERS], "class": "charter", "work": None,
+    "title": "", "reason": "we are many now", "by": ANNA, "opened": NOW - DAY, "approve": 1, "reject": 0, "abstain": 0,
+    "state": "open", "mine": None, "needs": "1 more", "standing": STANDING, "calls_you": True,
+    "changes": {"list": [FOUNDED, FOUNDED | {"b": 1, "q": 3}], "vouch_days": [365, 183]}, "seals": {"by": [], "needed": 1},
+}  # fmt: skip
+EDIT_ATLAS = {
+    "proposal": text_id("p", "edit atlas"), "circle": READERS, "circle_name": NAMES[READERS], "class": "edit",
+    "work": ATLAS["work"], "reason": "as on its cover", "by": BEN, "opened": NOW - DAY, "approve": 4, "reject": 0,
+    "abstain": 0, "state": "adopted", "effective": True, "mine": "approve", "needs": "nothing: it is adopted",
+    "changes": {"title": "Wild Bees of Saxony", "tags": ["bees"]}, "standing": STANDING,
+}  # fmt: skip
+LIST_ATLAS = EDIT_ATLAS | {
+    "proposal": text_id("p", "list atlas"), "class": "list", "opened": NOW - 2 * DAY, "reason": "", "approve": 5,
+    "reject": 1, "changes": {},
+}  # fmt: skip
+HISTORY = {
+    "work": ATLAS["work"], "title": ATLAS["title"],
+    "revisions": [{"record": text_id("r", "atlas"), "created": NOW - 3 * DAY, "title": ATLAS["title"], "bytes": 48 * MIB,
+                   "files": 214}],
+    "circles": [{"circle": READERS, "name": NAMES[READERS], "verdict": "listed", "fields": EDIT_ATLAS["changes"],
+                 "questions": [LIST_ATLAS, EDIT_ATLAS]}],
+}  # fmt: skip
+
 STATUS: dict[str, Any] = {
     "peer_id": MY_PEER,
     "addresses": [f"/ip4/127.0.0.1/tcp/41001/p2p/{MY_PEER}", f"/ip4/192.168.1.20/tcp/41001/p2p/{MY_PEER}"],
@@ -101,6 +141,10 @@ ROLL = [
     {"key": ME_IN_READERS, "hops": 1, "vouched_by": 1, "steward": False, "me": True},
     {"key": BEN, "hops": 1, "vouched_by": 2, "steward": False, "me": False},
     {"key": text_id("k", "cleo"), "hops": 2, "vouched_by": 1, "steward": False, "me": False},
+]
+SOLDERERS = [
+    {"key": text_id("k", "me in solder"), "hops": 0, "vouched_by": 0, "steward": True, "me": True},
+    {"key": text_id("k", "anna in solder"), "hops": 1, "vouched_by": 2, "steward": False, "me": False},
 ]
 TRANSFERS = [
     {"transfer": "t-1", "work": WATER["work"], "cid": WATER["cid"], "title": WATER["title"], "state": "fetching",
@@ -133,17 +177,29 @@ def show_circle(params: dict[str, Any]) -> Any:
     if circle is None:
         return NotFoundError("no such circle")
     mine = circle["circle"] == READERS
+    stewards = [ANNA if mine else text_id("k", "me in solder")]
     return circle | {
         "purpose": "what is worth reading on our shelf" if mine else "hardware that can be built at home",
-        "stewards": [ANNA], "roll": ROLL if mine else ROLL[:2], "open": [LIST_WATER, FLAG_PYTHON] if mine else [],
+        "stewards": stewards, "roll": ROLL if mine else SOLDERERS, "open": [LIST_WATER, FLAG_PYTHON] if mine else [],
         "listed": [ATLAS, PYTHON] if mine else [AMP], "provisional": False,
+        "rules": RULES | {"name": circle["name"], "stewards": stewards}, "expelled": [text_id("k", "dora")] if mine else [],
     }  # fmt: skip
+
+
+def show_proposal(params: dict[str, Any]) -> Any:
+    known = (LIST_WATER, FLAG_PYTHON, CHANGE_RULES, EDIT_ATLAS, LIST_ATLAS)
+    found = next((each for each in known if each["proposal"] == params["proposal"]), LIST_WATER)
+    return found | {"signed_as": ME_IN_READERS, "member": True}
 
 
 def explain(params: dict[str, Any]) -> Any:
     name = NAMES.get(params.get("circle", ""), "the circle")
     return {
-        "verdict": {"verdict": "listed"}, "local": {},
+        "verdict": {"verdict": "listed", "ballots": [
+            {"key": ANNA, "choice": "approve", "counted": True, "why": "counted"},
+            {"key": text_id("k", "cleo"), "choice": "reject", "counted": True, "why": "counted"},
+            {"key": text_id("k", "eve"), "choice": "approve", "counted": False, "why": "not_a_member"},
+        ]}, "local": {},
         "text": [
             f"{name}: listed, since 5 approvals and 1 rejection count.",
             "To list a work it takes 1 counted approval and more for than against.",
@@ -198,6 +254,10 @@ def filled() -> dict[str, Any]:
         "circle.invite": {"invite": "p2pnode:invite/AbCdEf0123456789-for-one-person"},
         "vouch.give": {"record": text_id("r", "vouch")}, "vouch.revoke": {"record": text_id("r", "unvouch")},
         "proposal.open": {"proposal": text_id("p", "new")}, "proposal.list": {"items": [LIST_WATER, FLAG_PYTHON]},
+        "proposal.queue": {"items": [CHANGE_RULES, LIST_WATER | {"calls_you": False}]}, "proposal.show": show_proposal,
+        "proposal.withdraw": lambda params: params, "work.history": HISTORY,
+        "circle.invites": {"items": [{"id": "abcdef", "uses": 5, "used_by": [BEN], "expires": NOW + 3 * DAY}]},
+        "circle.uninvite": {},
         "ballot.cast": lambda params: {"ballot": text_id("r", "ballot"), "signed_as": ME_IN_READERS, **params},
         "verdict.explain": explain,
     }  # fmt: skip
@@ -210,7 +270,8 @@ def empty() -> dict[str, Any]:
     return filled() | {
         "node.status": status, "identity.show": {"profile_key": ME, "name": ""}, "peer.list": nothing, "work.list": nothing,
         "work.search": {"items": [], "asked": 0, "answered": 0}, "transfer.list": nothing, "circle.list": nothing,
-        "proposal.list": nothing, "notice.list": nothing, "work.show": lambda params: show_work({"work": SCORES["work"]}),
+        "proposal.list": nothing, "proposal.queue": nothing, "notice.list": nothing,
+        "work.show": lambda params: show_work({"work": SCORES["work"]}),
     }  # fmt: skip
 
 

@@ -1,28 +1,20 @@
-"""Forms about circles: create one, join one, and the window that shows an invite."""
+"""Forms about circles: create one, with rules to begin with, and join one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
-from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import Button, Static
 
-from p2pnode.errors import P2pnodeError, UsageError
-from p2pnode.tui.background import in_background
-from p2pnode.tui.modals.form import Form, TextField, field_row
-from p2pnode.tui.text import clean, clip
-
-if TYPE_CHECKING:
-    from p2pnode.tui.app import P2pnodeApp
+from p2pnode.core.profiles import PROFILES
+from p2pnode.errors import UsageError
+from p2pnode.tui.modals.form import Form, TextField, choice, field_row
+from p2pnode.tui.text import clip
 
 INVITE_PREFIX = "p2pnode:"
 NAME_SHOWN_CELLS = 30
+NO_PROFILE = "none"
 
 
 class CreateCircleForm(Form):
@@ -34,9 +26,13 @@ class CreateCircleForm(Form):
     def fields(self) -> Iterator[Widget]:
         yield field_row("Name", TextField(id="name", placeholder="what it is called"))
         yield field_row("Purpose", TextField(id="purpose", placeholder="what it collects and for whom; may be empty"))
+        profiles = [("anybody: rules for a few, any licence", NO_PROFILE)]
+        profiles += [(f"{one.title}", name) for name, one in PROFILES.items()]
+        yield field_row("For", choice(profiles, id="profile", value=NO_PROFILE))
 
     def collect(self) -> dict[str, Any]:
         params = {"name": self.required("name", "the name")}
+        params |= {"profile": self.chosen("profile")} if self.chosen("profile") != NO_PROFILE else {}
         return params | ({"purpose": self.text_of("purpose")} if self.text_of("purpose") else {})
 
     def label(self) -> str:
@@ -44,9 +40,10 @@ class CreateCircleForm(Form):
         return f"Create “{name}” as its steward" if name else "Create, as its steward"
 
     def explain(self) -> str:
-        return (
-            "You sign its charter with a new key of your own, used in this circle only. At first you alone decide everything; "
-            "each person you invite decides with you."
+        profile = PROFILES.get(self.chosen("profile")) if self.ready else None
+        return (f"{profile.words} " if profile else "") + (
+            "You sign its charter with a new key of your own, used in this circle only. At first you alone decide everything, at "
+            "once; each person you invite decides with you. Every rule can be changed later."
         )
 
 
@@ -73,55 +70,3 @@ class JoinCircleForm(Form):
             "You get a new key, used in this circle only; nothing signed links it to your other names. The inviter's node "
             "vouches for it, and must be online for that."
         )
-
-
-class InviteWindow(ModalScreen[None]):
-    """Makes an invite and shows it, to be copied."""
-
-    BINDINGS = [("escape,q", "close", "Close"), ("y,c", "copy", "Copy")]  # noqa: RUF012
-
-    def __init__(self, circle: str, name: str) -> None:
-        super().__init__()
-        self.circle, self.circle_name = circle, name
-        self.invite = ""
-
-    def compose(self) -> ComposeResult:
-        with VerticalScroll(classes="window", can_focus=False):
-            yield Static(Content(f"Invite to {self.circle_name}"), classes="heading")
-            yield Static(Content.styled("Making an invite…", "$foreground-muted"), id="invite")
-            yield Static(
-                Content(
-                    "For one person, one time. Whoever has it can join as somebody you vouch for: send it privately, "
-                    "and stay online until they joined."
-                ),
-                id="explain",
-            )
-            with Horizontal(classes="buttons"):
-                yield Button(Content("Copy"), id="copy", variant="primary", compact=True, disabled=True)
-                yield Button(Content("Close"), id="close", compact=True)
-
-    def on_mount(self) -> None:
-        in_background(self, self._make, "invite")
-
-    async def _make(self) -> None:
-        node = cast("P2pnodeApp", self.app).node
-        shown = self.query_one("#invite", Static)
-        try:
-            answer = await node.call("circle.invite", {"circle": self.circle})
-        except P2pnodeError as error:
-            shown.update(Content.styled(f"{clean(error.message)}\n{clean(error.hint)}", "$text-error"))
-            return
-        self.invite = clean(answer.get("invite", ""))
-        shown.update(Content(self.invite))
-        self.query_one("#copy", Button).disabled = False
-        self.query_one("#copy", Button).focus()
-
-    @on(Button.Pressed, "#copy")
-    def action_copy(self) -> None:
-        if self.invite:
-            self.app.copy_to_clipboard(self.invite)
-            self.notify("The invite is in the clipboard, where the terminal allows it.", markup=False)
-
-    @on(Button.Pressed, "#close")
-    def action_close(self) -> None:
-        self.dismiss(None)

@@ -9,8 +9,10 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from p2pnode.core.proposals import COMPLAINTS
 from p2pnode.errors import UsageError
 from p2pnode.tui import words
+from p2pnode.tui.draw import before_after
 from p2pnode.tui.modals.form import Form, TextField, choice, field_row
 from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer
@@ -64,11 +66,16 @@ class FlagForm(ProposeForm):
             "Because", choice([(text, id) for id, text in words.COMPLAINTS.items()], id="complaint", value="licence")
         )
 
+        yield field_row(
+            "Evidence", TextField(id="evidence", placeholder="works (w-…) or addresses, commas; may be empty")
+        )
+
     def collect(self) -> dict[str, Any]:
         params = super().collect()
         params["complaint"] = self.chosen("complaint")
         params["reason"] = self.required("reason", "the reason")
-        return params
+        pieces = [piece for piece in self.text_of("evidence").replace(",", " ").split() if piece]
+        return params | ({"evidence": pieces} if pieces else {})
 
     def label(self) -> str:
         return f"Flag as {self.signer_name()}" if self.ready else "Flag"
@@ -76,8 +83,12 @@ class FlagForm(ProposeForm):
     def explain(self) -> str:
         return (
             f"You sign the complaint as {self.signer_name()}, your name in this circle. Nothing is removed by it: "
-            "the members decide whether it stands."
+            f"the members decide whether it stands. The remedy then: {self._remedy()}."
         )
+
+    def _remedy(self) -> str:
+        known = COMPLAINTS.get(self.chosen("complaint")) if self.ready else None
+        return known.remedy if known else "what fits the complaint"
 
 
 class ReasonedForm(ProposeForm):
@@ -151,4 +162,36 @@ class EditForm(ProposeForm):
         return (
             f"You sign the proposal as {self.signer_name()}, your name in this circle. If it is adopted the circle describes the "
             "work so; the author's own words stay, and the history shows both."
+        )
+
+
+class RevertForm(ProposeForm):
+    """Propose that the description is again what it was. `line` is of the work's history; `to` the fields as they were then."""
+
+    HEADING = "Propose to go back"
+    CLASS = "edit"
+
+    def __init__(self, work: Answer, line: Answer) -> None:
+        super().__init__(work, str(line.get("circle") or ""))
+        self.line = line
+
+    def more_fields(self) -> Iterator[Widget]:
+        self.call_after_refresh(self._fix_circle)
+        changes = self.line.get("back")
+        yield Static(before_after(changes if isinstance(changes, list) else []), id="changes")
+
+    def _fix_circle(self) -> None:
+        self.query_one("#circle").disabled = True  # the history of another circle is another one
+
+    def collect(self) -> dict[str, Any]:
+        to = "listing" if self.line.get("class") == "list" else self.line["proposal"]
+        return super().collect() | {"circle": self.circle, "revert_to": to}
+
+    def label(self) -> str:
+        return f"Propose to go back as {self.signer_name()}" if self.ready else "Propose to go back"
+
+    def explain(self) -> str:
+        return (
+            f"You sign the proposal as {self.signer_name()}, your name in this circle. It is an edit like any other: if it is "
+            "adopted the circle describes the work as it did then, and nothing is erased."
         )

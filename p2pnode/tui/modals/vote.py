@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from textual import on
@@ -10,11 +11,11 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import RadioButton, RadioSet, Static
 
-from p2pnode.errors import UsageError
+from p2pnode.errors import P2pnodeError, UsageError
 from p2pnode.tui import words
-from p2pnode.tui.draw import circle_name, fields, tally
+from p2pnode.tui.background import in_background
+from p2pnode.tui.draw import circle_name, question_fields
 from p2pnode.tui.modals.form import Form, TextField, field_row
-from p2pnode.tui.text import clean
 from p2pnode.tui.words import Answer
 
 CHOICES = {
@@ -53,30 +54,22 @@ class VoteForm(Form):
     def fields(self) -> Iterator[Widget]:
         mine = str(self.proposal.get("mine") or "")
         yield Static(Content.styled(words.proposal_question(self.proposal), "bold"), classes="question")
-        yield Static(
-            fields(
-                [
-                    ("circle", circle_name(self.proposal)),
-                    ("proposal", self._ids()),
-                    ("because", clean(self.proposal.get("reason") or "")),
-                    ("so far", tally(self.proposal)),
-                    ("needs", clean(self.proposal.get("needs") or "")),
-                    ("yours", f"{clean(mine)}; a new ballot replaces it" if mine else ""),
-                ]
-            )
-        )
+        yield Static(question_fields(self.proposal), id="standing")
         with RadioSet(id="choice", compact=True):
             for value, text in CHOICES.items():
                 yield Choice(Content(text), value=value == mine, id=value)
         yield field_row("Reason", TextField(id="reason", placeholder="why, for the others in the circle; may be empty"))
 
-    def _ids(self) -> str:
-        work = self.proposal.get("work")
-        return words.short_id(self.proposal["proposal"]) + (f" about {words.short_id(work)}" if work else "")
-
     def on_mount(self) -> None:
         super().on_mount()
         self.query_one("#choice", RadioSet).focus()
+        in_background(self, self._load_standing, "standing")
+
+    async def _load_standing(self) -> None:
+        """How it stands now: whoever opened the form may have had an old list, or only a verdict."""
+        with suppress(P2pnodeError):  # what is known stays; the node says what is wrong when the ballot is cast
+            told = await self.node_app.node.call("proposal.show", {"proposal": self.proposal["proposal"]})
+            self.query_one("#standing", Static).update(question_fields(told))
 
     @property
     def choice(self) -> str:

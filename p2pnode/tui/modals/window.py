@@ -12,7 +12,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from p2pnode.errors import P2pnodeError
-from p2pnode.tui.actions import Action, Situation, here
+from p2pnode.tui.actions import Action, here
+from p2pnode.tui.reasons import Situation
 from p2pnode.tui.text import clean
 
 

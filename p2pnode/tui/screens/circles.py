@@ -9,18 +9,20 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, Static
 
+from p2pnode.core.charter import GROWN_AT_MEMBERS
+from p2pnode.core.rule_words import charter_words
 from p2pnode.tui import words
-from p2pnode.tui.actions import Situation, open_question
 from p2pnode.tui.background import in_background
 from p2pnode.tui.draw import here_mark, styled, tally_bar, verdict_cell
 from p2pnode.tui.links import click
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation, open_question
 from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer, number
 
-PANES = {"open": ("a", "Asked"), "members": ("m", "Members"), "listed": ("w", "Works")}
+PANES = {"open": ("a", "Asked"), "members": ("m", "Members"), "listed": ("w", "Works"), "rules": ("c", "Charter")}
 BAR_CELLS = 8
 HOPS_SHOWN = "steps from a steward, by vouches"
 
@@ -34,7 +36,7 @@ class CirclesPage(Page):
     BINDINGS = page_bindings("circles")
     WATCHES = ("verdict.changed", "circle.joined", "circle.refused", "record.received", "work.published")
     HELP_TEXT = (
-        "A circle decides together what it lists. a shows what it is asked (v votes), m who is in it, w what it lists. "
+        "A circle decides together what it lists. a shows what it is asked (k why, v votes), m who is in it, w what it lists, c its rules. "
         "In each circle you have another key, so that nothing signed links your circles."
     )
 
@@ -62,7 +64,7 @@ class CirclesPage(Page):
             Column("Yours", 7),
             id="open",
             notes=True,
-            about="What the circle is asked. v votes on it, o opens the work.",
+            about="What the circle is asked. Enter shows why it stands so, v votes on it, o opens the work.",
         )
         members = Rows(
             Column("Key", 12),
@@ -83,6 +85,14 @@ class CirclesPage(Page):
         yield Panel(asked, id="open-panel")
         yield Panel(members, id="members-panel")
         yield Panel(listed, id="listed-panel")
+        rules = Rows(
+            Column("Rule"),
+            id="rules",
+            head=False,
+            notes=True,
+            about="What a decision takes, in words. d proposes other rules; ^p has the rules for a grown circle.",
+        )
+        yield Panel(rules, id="rules-panel")
 
     def on_mount(self) -> None:
         self.query_one("#circles", Rows).focus()
@@ -101,10 +111,16 @@ class CirclesPage(Page):
         work = work or (proposal if proposal and proposal.get("work") else None)
         return self.base_situation(
             circle=self.selected_circle,
+            rules=self._shown_rules(),
             member=self._selected_in("members"),
             proposal=proposal or open_question(work, frozenset(self.node_app.my_circles)),
             work=work,
         )
+
+    def _shown_rules(self) -> Answer | None:
+        """What circle.show said of the selected circle, if it is about that one."""
+        selected = self.selected_circle
+        return self._shown if self._shown and selected and self._shown.get("circle") == selected["circle"] else None
 
     def choose(self, circle: str) -> None:
         """Select a circle as soon as it is in the list."""
@@ -168,7 +184,12 @@ class CirclesPage(Page):
             "go.library",
             "go.search",
         )
-        self._fill("members", [member_row(m) for m in roll], "Nobody is in it yet.", "circle.invite")
+        expelled = [member_row({"key": key, "expelled": True}) for key in circle.get("expelled") or []]
+        self._fill("members", [*(member_row(m) for m in roll), *expelled], "Nobody is in it yet.", "circle.invite")
+        rules = circle.get("rules")
+        self._fill(
+            "rules", rule_rows(rules) if isinstance(rules, dict) else [], "Its charter is not here yet.", "page.refresh"
+        )
         self._fill(
             "listed",
             [listed_row(w) for w in listed],
@@ -209,10 +230,15 @@ class CirclesPage(Page):
             in_background(self, self._load_circle, "load")
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        event.prevent_default()  # Textual calls the base's handler, too, which opens a work
         if event.rows.id == "circles":
             self.show_pane(self.pane)
         elif event.rows.id == "members":
-            self.node_app.say("Nothing to open here: + vouches for this key, - takes your vouch back.")
+            self.node_app.say("+ vouches for this key, - takes your vouch back, x proposes to expel it.")
+        elif event.rows.id == "rules":
+            self.node_app.action_act("charter.change")
+        elif event.rows.id == "open":
+            self.node_app.action_act("question.open")
         else:
             super().on_rows_chosen(event)
 
@@ -227,9 +253,28 @@ def circle_head(circle: Answer) -> Content:
     ]
     name = marked(circle.get("name") or "") or words.short_id(circle.get("circle", ""))
     purpose = clean(circle.get("purpose") or "") or "no purpose given"
-    return Content.assemble(
+    head = Content.assemble(
         (name, "bold"), f"  {purpose}", "\n", (" · ".join(filter(None, parts)), "$foreground-muted")
     )
+    return Content("\n").join([head, *(styled(line, "$text-warning") for line in circle_advice(circle))])
+
+
+def circle_advice(circle: Answer) -> list[str]:
+    """What the circle, or I in it, would do well to do next: at most two lines, each with its key."""
+    rules, lines = circle.get("rules"), []
+    classes = rules.get("classes") if isinstance(rules, dict) else None
+    members = number(circle, "members")
+    if members >= GROWN_AT_MEMBERS and isinstance(classes, dict) and not any(number(r, "b") for r in classes.values()):
+        lines.append(f"{members} members, and rules for a few: ^p Grown rules proposes better ones")
+    mine = next((member for member in words.items(circle, "roll") if member.get("me")), None)
+    if mine and not mine.get("steward") and number(mine, "vouched_by") == 1:
+        lines.append("Only one member vouches for you: ask a second one to press + on your key")
+    return lines
+
+
+def rule_rows(rules: Answer) -> list[Row]:
+    """The charter, a rule a row: what it is about, and below it what it says."""
+    return [Row(what, (styled(what.capitalize(), "bold"),), styled(clean(said))) for what, said in charter_words(rules)]
 
 
 def circle_row(circle: Answer) -> Row:
@@ -258,7 +303,8 @@ def proposal_row(proposal: Answer, now: float) -> Row:
 
 def member_row(member: Answer) -> Row:
     """A key on the roll."""
-    notes = ["you" if member.get("me") else "", "steward" if member.get("steward") else ""]
+    told = (("you", "me"), ("steward", "steward"), ("expelled", "expelled"))
+    notes = [word if member.get(name) else "" for word, name in told]
     cells = (
         Content(words.short_id(member.get("key", ""))),
         styled(", ".join(filter(None, notes)), "$text-accent"),

@@ -10,10 +10,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from p2pnode.tui import words
-from p2pnode.tui.actions import Situation, open_question
 from p2pnode.tui.draw import side, styled, verdict_cell
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation, open_question
 from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.text import clean
 from p2pnode.tui.words import Answer
@@ -65,12 +65,16 @@ class LibraryPage(Page):
 
     async def load(self) -> None:
         panel = self.query_one("#works-panel", Panel)
-        if (answer := await self.ask(panel, "work.list")) is None:
+        if (answer := await self.ask(panel, "work.list", dict(self.node_app.lens_params) or None)) is None:
             return
         works = words.items(answer)
         self.query_one("#works", Rows).refill(library_row(work) for work in works)
+        seen = f", seen {self.node_app.lens_words}" if self.node_app.lens_params else ""
+        panel.border_title = Content(f"Library{seen}")
         if works:
             panel.filled()
+        elif seen:
+            panel.empty(f"Nothing is shown{seen}.", "lens.next", "lens.all")
         else:
             panel.empty("Your library is empty: nothing published, nothing fetched.", "work.publish", "go.search")
         self._show_side()
@@ -85,9 +89,9 @@ class LibraryPage(Page):
 
 def library_row(work: Answer) -> Row:
     """A work on the shelf."""
-    state = str(work.get("state", ""))
+    state, mark = str(work.get("state", "")), str(work.get("mark") or "")
     cells = (
-        Content(words.title(work)),
+        Content.assemble(words.title(work), (f"  {words.MARKS[mark]}", "$text-warning") if mark in words.MARKS else ""),
         styled(words.creators(work, most=1), "$foreground-muted"),
         styled(
             words.WORK_STATES.get(state, clean(state)) + (" *" if work.get("pinned") and state == "kept" else ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 from textual import on
 from textual.binding import Binding
@@ -15,12 +16,12 @@ from textual.widgets import Input, Static
 
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import words
-from p2pnode.tui.actions import Situation, open_question
 from p2pnode.tui.background import in_background
 from p2pnode.tui.draw import here_mark, side, styled, verdict_cell
 from p2pnode.tui.modals.form import TextField
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation, open_question
 from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.text import clean
 from p2pnode.tui.words import Answer, number
@@ -64,6 +65,7 @@ class SearchPage(Page):
         self._waiting: list[Timer] = []
         self.asked = ""
         """The text whose hits are shown."""
+        self._lens: dict[str, Any] = {}
 
     def body(self) -> Iterator[Widget]:
         yield Horizontal(
@@ -101,8 +103,11 @@ class SearchPage(Page):
         self.set_focus(rows if rows.rows else None)
 
     async def load(self) -> None:
-        """Search again for the same text."""
+        """Search again for the same text; what another lens does not show goes."""
         if self.asked:
+            if self._lens != self.node_app.lens_params:
+                self.query_one("#hits", Rows).put([])
+                self._lens = self.node_app.lens_params
             self._begin(self.asked, local=False)
 
     @on(Input.Changed, "#text")
@@ -149,7 +154,7 @@ class SearchPage(Page):
             panel.state = "loading"
             panel.loading_now("Looking here…" if local else "Asking others…")
         self._head("looking here…" if local else "asking others…")
-        params = {"text": text, "local": True} if local else {"text": text}
+        params: dict[str, Any] = {"text": text, **({"local": True} if local else {}), **self.node_app.lens_params}
         try:
             answer = await self.node_app.node.call("work.search", params, on_event=self._hit)
         except P2pnodeError as error:
@@ -191,7 +196,8 @@ class SearchPage(Page):
 
     def _head(self, text: str) -> None:
         count = len(self.query_one("#hits", Rows).rows)
-        parts = [words.plural(count, "work") if count else "Works", text]
+        seen = f"seen {self.node_app.lens_words}" if self.node_app.lens_params else ""
+        parts = [words.plural(count, "work") if count else "Works", text, seen]
         self.query_one("#hits-panel", Panel).border_title = Content(" · ".join(filter(None, parts)))
 
     def on_rows_highlighted(self, event: Rows.Highlighted) -> None:

@@ -8,10 +8,10 @@ from textual.content import Content
 from textual.widget import Widget
 
 from p2pnode.tui import words
-from p2pnode.tui.actions import Situation
 from p2pnode.tui.draw import percent, progress_bar, styled
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation
 from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.words import Answer, number
 

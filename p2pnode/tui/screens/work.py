@@ -11,11 +11,11 @@ from textual.widgets import Static
 
 from p2pnode.errors import P2pnodeError
 from p2pnode.tui import words
-from p2pnode.tui.actions import Situation, open_question
 from p2pnode.tui.background import in_background
 from p2pnode.tui.draw import circle_name, fields, styled, tally, work_fields
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
+from p2pnode.tui.reasons import Situation, open_question
 from p2pnode.tui.rows import Column, Row, Rows
 from p2pnode.tui.text import clean, clean_indented, clean_lines
 from p2pnode.tui.words import Answer, number
@@ -146,6 +146,7 @@ class WorkPage(Page):
             in_background(self, self._explain, "explain")
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
+        event.prevent_default()  # Textual calls the base's handler, too, which opens a work
         if event.rows.id == "verdicts":
             self.query_one("#why-scroll").focus()
 

@@ -123,7 +123,7 @@ class Announcing:
                     self.round, self._again = None, trio.Event()
                 continue
             if self.round is None or self.round.place is None or not self._is_recent(self.round):
-                await self._keep(Round(self._clock(), b""))
+                await self._keep(Round(float(int(self._clock())), b""))  # as it is read back
             await self._go_through(await self._read_keys() if keys is None else keys)
 
     def _due_s(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ import pytest
 from tests.support.daemons import RealDaemon, wait_until
 
 pytestmark = pytest.mark.network
+FIRST_SCHEMA = Path(__file__).parents[1] / "data" / "store-0001.db.gz"
 PASSPHRASE = {"P2PNODE_BACKUP_PASSPHRASE": "four brown bears"}
 
 
@@ -144,3 +146,19 @@ def test_a_kill_in_the_middle_leaves_nothing_half(ben: RealDaemon, tmp_path: Pat
             file.unlink()
     told(ben.home, "backup", str(file), "--unlocked")
     assert not list(tmp_path.glob(".ben.backup.*")), "what the killed ones left is swept up"
+
+
+def test_an_old_home_is_opened_and_its_backup_restored_by_this_version(
+    start: Callable[..., RealDaemon], tmp_path: Path
+) -> None:
+    """A database as the first schema left it: what it holds is there after an upgrade, and after a backup."""
+    for name in ("old", "older"):
+        (tmp_path / name).mkdir(mode=0o700)
+        (tmp_path / name / "node.db").write_bytes(gzip.decompress(FIRST_SCHEMA.read_bytes()))
+    told(tmp_path / "older", "backup", str(tmp_path / "older.backup"), "--no-content", "--no-identity")
+    told(tmp_path / "copy", "restore", str(tmp_path / "older.backup"))
+    counts = []
+    for name in ("old", "copy"):
+        status = start(name).json("status")
+        counts.append((status["works"], status["circles"], status["stored_bytes"] > 0))
+    assert counts[0] == counts[1] and counts[0][0] and counts[0][1]

@@ -20,7 +20,7 @@ ROUND_TRIP_MS = 80.0
 PATIENCE_S = 40.0
 """Three rounds, a call alone and a mapping, and then as long again."""
 MAPPED_S = 15.0
-"""For a node behind a router that maps ports to find that out."""
+"""For a node behind a router that maps ports, or lets everybody in, to find that out."""
 STAYS = "the relay stays between"
 
 
@@ -52,7 +52,7 @@ def meet(pair: Pair, *, round_trip_ms: float = ROUND_TRIP_MS, patience_s: float 
         )
         address = where(called, right)
         begun = time.monotonic()
-        caller.run("peers", "connect", address)
+        until(lambda: not caller.run("peers", "connect", address, check=False).returncode, "the call is answered")
 
         def over() -> bool:
             return STAYS in caller.log + called.log
@@ -71,7 +71,7 @@ def pair_of_mapped(pair: Pair, address: str) -> tuple[Kind, ...]:
 def where(daemon: RealDaemon, site: Site) -> str:
     """The best address that a daemon tells of itself: a public one if it has one, or soon will, else one through a relay."""
     begun = time.monotonic()
-    expected = site.kind in (Kind.PUBLIC, Kind.UPNP)
+    expected = site.kind in (Kind.PUBLIC, Kind.UPNP, Kind.FULL_CONE)
 
     def found() -> str | None:
         told = daemon.json("status")["addresses"]

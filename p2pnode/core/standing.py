@@ -9,8 +9,8 @@ Called by `core.verdict` only; knows neither members nor flows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from p2pnode.core.charter import Charter
 from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
@@ -75,6 +75,34 @@ class Standing:
             charters={one.id: (one.author, Charter.of(one)) for one in kinds[CHARTER].values() if is_understood(one)},
             seals=tuple(one for one in kinds[SEAL].values() if is_understood(one)),
         )
+
+    def with_ballots(
+        self, new: Sequence[Record], gone: Iterable[Record], circle: CircleId, day: int
+    ) -> Standing | None:
+        """The same after these records came into the circle's set and those went. None unless all of it is ballots that replace each
+        other one for one: then everything is to be sorted out again.
+        """
+        leaving = {record.id: register_of(record) for record in gone}
+        coming = {register_of(record) for record in new}
+        fit = all(_counts_at_once(record, circle, day) for record in new)
+        if not fit or len(coming) != len(new) or not set(leaving.values()) <= coming:
+            return None
+        ballots = dict(self.ballots)
+        for record in new:
+            question = QuestionId(record.target)
+            others = [one for one in ballots.get(question, ()) if one.key != record.author]
+            mine = [one for one in ballots.get(question, ()) if one.key == record.author]
+            if any(id not in leaving for one in mine for id in one.records):
+                return None  # it may not be the later one: only the whole register tells
+            fresh = Ballot(record.author, str(record.fields["choice"]), (record.id,))
+            ballots[question] = tuple(sorted([*others, fresh], key=lambda ballot: ballot.key))
+        return replace(self, ballots=ballots)
+
+
+def _counts_at_once(record: Record, circle: CircleId, day: int) -> bool:
+    """Whether it is a ballot of that circle that stands today as soon as it is in its register."""
+    ours = record.kind == BALLOT and record.circle == circle and not record.is_stub
+    return ours and record.day <= day + CLOCK_SKEW_DAYS and is_understood(record)
 
 
 def _by_register(records: Iterable[Record]) -> Iterable[list[Record]]:

@@ -8,7 +8,8 @@ What charter is in force and who is expelled is `core.rules`' part, what became 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -52,6 +53,28 @@ class CircleView:
         self._outlooks: dict[WorkId, Outlook] = {}
         known = [previous.rules.hearing, previous.rules.assembly] if previous is not None else []
         self.rules: Rules = in_force(genesis, self._standing, day, known)
+
+    def with_ballots(self, new: Sequence[Record], gone: Iterable[Record]) -> CircleView | None:
+        """The view after these ballots came into the circle's set and those that they replaced went, at the cost of their questions alone.
+
+        None where that does not do: other records, ballots on rules or persons, and registers of which not everything is known. It says
+        the same as a view of all records.
+        """
+        standing = self._standing.with_ballots(new, gone, self.genesis.circle, self.day)
+        asked = [one for ballot in new if (one := self.question(QuestionId(ballot.target))) is not None]
+        if standing is None or any(one.class_ in SEALED_CLASSES for one in asked):
+            return None
+        works = {one.work for one in asked if one.work is not None}
+        outdated = {id for work in works for id in self.work_questions(work)}
+        view = copy(self)
+        view._standing = standing
+        # Copied at a stroke and then thinned: the view before may be asked in another thread at this moment.
+        view._decisions, view._outlooks = self._decisions.copy(), self._outlooks.copy()
+        for id in outdated:
+            view._decisions.pop(id, None)
+        for work in works:
+            view._outlooks.pop(work, None)
+        return view
 
     @property
     def charter(self) -> Charter:

@@ -17,6 +17,7 @@ from p2pnode.core.ids import (
 )
 from p2pnode.core.record import Record
 from p2pnode.core.understanding import is_understood
+from p2pnode.core.verdict import CircleView
 from p2pnode.ports import Emit, Network, Store, Tx, WallClock
 from p2pnode.services.admission import Admission, Change
 from p2pnode.services.background import contained, for_ever
@@ -188,7 +189,7 @@ class Node:
 
     def _changed(self, change: Change, nursery: trio.Nursery) -> None:
         """Records of a circle changed: whoever asks from now on gets a fresh count."""
-        before = self.views.forget(change.circle)
+        before = self._forget_view(change)
         if change.source is None:
             self.outbox.wake()
         else:
@@ -196,6 +197,12 @@ class Node:
         for record in change.added:
             self.lookups.noticed(record)
         nursery.start_soon(contained, self.following.follow, change.circle, before)
+
+    def _forget_view(self, change: Change) -> CircleView | None:
+        """What peers bring is committed when we hear of it; of our own we may hear before, and then the circle is read again."""
+        if change.source is None:
+            return self.views.forget(change.circle)
+        return self.views.forget(change.circle, change.added, change.dropped)
 
     async def _tell_of_peers(self) -> None:
         async with self.network.peer_events() as events:

@@ -6,8 +6,8 @@ thread, because a large circle takes longer than the event loop may wait. Used b
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -22,6 +22,10 @@ from p2pnode.errors import NotFoundError
 from p2pnode.ports import Store, WallClock
 
 T = TypeVar("T")
+News = tuple[tuple[Record, ...], tuple[Record, ...]]
+"""Records that came, and those that went with them."""
+MAX_NEWS = 256
+"""Changes of a circle that wait to be counted; of more of them the circle is read again."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,9 @@ class Views:
         self._outdated: dict[CircleId, CircleView] = {}
         self._changes: Counter[CircleId] = Counter()
         self._building: dict[CircleId, trio.Lock] = {}
+        self._news: dict[CircleId, list[News]] = defaultdict(list)
+        self._unclear: set[CircleId] = set()
+        """Circles of which something changed that `_news` does not tell."""
 
     async def of(self, circle: CircleId) -> CircleView:
         """The view of a circle that we hold. NotFoundError if its charter is not here (yet)."""
@@ -52,9 +59,18 @@ class Views:
         async with entry.lock:
             return await trio.to_thread.run_sync(question, entry.view)
 
-    def forget(self, circle: CircleId) -> CircleView | None:
-        """Records changed: the next `of` counts again what they touch. The old view is returned for whoever wants to compare."""
+    def forget(
+        self, circle: CircleId, added: Sequence[Record] = (), dropped: Sequence[Record] = ()
+    ) -> CircleView | None:
+        """Records changed: the next `of` counts again what they touch. The old view is returned for whoever wants to compare.
+
+        Who names what came and went, committed, spares a node that only got ballots the reading of the whole circle.
+        """
         self._changes[circle] += 1
+        if (added or dropped) and len(self._news[circle]) < MAX_NEWS:
+            self._news[circle].append((tuple(added), tuple(dropped)))
+        else:
+            self._unclear.add(circle)
         entry = self._cached.pop(circle, None)
         if entry is None:
             return self._outdated.get(circle)
@@ -63,8 +79,9 @@ class Views:
 
     def drop(self, circle: CircleId) -> None:
         """We left that circle: keep nothing of it."""
-        for held in (self._cached, self._outdated, self._building):
+        for held in (self._cached, self._outdated, self._building, self._news):
             held.pop(circle, None)
+        self._unclear.add(circle)
         self._changes[circle] += 1  # a view that is being built now is not kept either
 
     async def _entry(self, circle: CircleId) -> _Cached:
@@ -75,17 +92,43 @@ class Views:
                 return entry
             previous = entry.view if entry else self._outdated.get(circle)
             changes = self._changes[circle]
+            news, unclear = self._news.pop(circle, []), circle in self._unclear
+            self._unclear.add(circle)  # until we have a view: a call that is cancelled has forgotten what is new
+            if previous is not None and previous.day == day and news and not unclear:
+                view = await trio.to_thread.run_sync(_with_news, previous, news)
+                if view is not None:
+                    if (
+                        len(self._news[circle]) == self._changes[circle] - changes
+                    ):  # whatever came meanwhile, we know it
+                        self._unclear.discard(circle)
+                    return self._keep(circle, view, day, changes)
             # Stubs count as nothing, but two ballots with one number are void also where only their ids are left.
             records, genesis = await self._store.read(
                 lambda tx: (tx.records(circle, stubs=True), tx.record(RecordId(circle)))
             )
             charter = _charter(circle, genesis)
             view = await trio.to_thread.run_sync(lambda: CircleView(charter, records, day, previous=previous))
-            entry = _Cached(view, day)
-            if self._changes[circle] == changes:  # else it is true of a moment ago, and not kept
-                self._cached[circle] = entry
-                self._outdated.pop(circle, None)
-            return entry
+            if self._changes[circle] == changes:
+                self._unclear.discard(circle)
+            return self._keep(circle, view, day, changes)
+
+    def _keep(self, circle: CircleId, view: CircleView, day: int, changes: int) -> _Cached:
+        """Remember a new view; one that something overtook is true of a moment ago, and what comes next starts from it."""
+        entry = _Cached(view, day)
+        if self._changes[circle] == changes:
+            self._cached[circle] = entry
+            self._outdated.pop(circle, None)
+        else:
+            self._outdated[circle] = view
+        return entry
+
+
+def _with_news(view: CircleView, news: Sequence[News]) -> CircleView | None:
+    """The view after all of it, or None if one of them asks for the whole circle."""
+    after: CircleView | None = view
+    for added, dropped in news:
+        after = after.with_ballots(added, dropped) if after is not None else None
+    return after
 
 
 def _charter(circle: CircleId, genesis: Record | None) -> Charter:

@@ -105,8 +105,12 @@ def _busy() -> Iterator[Figure]:
     late = [circle.ballot(key, question, APPROVE) for key in circle.keys[-RUNS:]]
     spent = []
     for ballot in late:
-        held = [*circle.records, ballot]
-        spent.append(_busy_s(lambda held=held: CircleView(circle.charter, held, DAY, previous=view).decide(question)))  # type: ignore[misc]
+        gone = _replaced(circle, ballot)
+        start = time.process_time()
+        after = view.with_ballots([ballot], gone)
+        assert after is not None
+        after.decide(question)
+        spent.append(time.process_time() - start)
     reading = _median_busy_s(lambda: [one.kind for one in circle.records if one.circle == circle.charter.circle])
     note = (
         f"{MEMBERS} members, {sum(map(len, view.membership.vouches)):,} vouches, {BALLOTS:,} ballots, 10 steward sets"
@@ -124,6 +128,12 @@ def _busy() -> Iterator[Figure]:
     signed = [encode_signed(one) for one in circle.records[-2_000:]]
     rate = len(signed) / _busy_s(lambda: [records.decode_signed(one) for one in signed])
     yield Figure("ballots decoded and verified, one core", rate, "1/s")
+
+
+def _replaced(circle: Busy, ballot: Record) -> list[Record]:
+    """What a node's door drops when that ballot comes."""
+    mine = (ballot.kind, ballot.author, ballot.target)
+    return [one for one in circle.records if (one.kind, one.author, one.target) == mine]
 
 
 def _large() -> Figure:

@@ -97,6 +97,46 @@ def test_a_view_that_follows_another_says_what_a_fresh_one_says(seed: int, rng: 
     assert b"\n".join(map(explain.canonical, told)) == explained(circle, records)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 5), st.randoms(use_true_random=False))
+def test_a_view_that_takes_ballots_one_by_one_says_what_a_fresh_one_says(seed: int, rng: random.Random) -> None:
+    """Records go through the register rule one by one, as at a node's door; the view takes each ballot, or is made anew where it cannot."""
+    circle, _ = lively(seed)
+    registers: dict[object, tuple[Record, ...]] = {}
+    permanent = [record for record in circle.records if not is_register(record)]
+    ballots = [record for record in circle.records if is_register(record)]
+    rng.shuffle(ballots)
+    view, taken = CircleView(circle.charter, permanent, DAY), 0
+    for record in ballots:
+        change = merge(registers.get(register_of(record), ()), record)
+        registers[register_of(record)] = change.keep
+        if record not in change.keep:
+            continue
+        held = [*permanent, *(one for keep in registers.values() for one in keep)]
+        after = view.with_ballots([record], change.drop)
+        taken += after is not None
+        view = after or CircleView(circle.charter, held, DAY, previous=view)
+        if rng.random() < 0.3:
+            view.explain_work(rng.choice(view.works()))
+    told = [view.explain(asked.question.id) for asked in view.questions()]
+    told += [view.explain_work(work) for work in view.works()]
+    assert b"\n".join(map(explain.canonical, told)) == explained(circle, circle.records)
+    assert taken > 10
+
+
+def test_what_a_view_cannot_take_one_by_one_it_refuses() -> None:
+    circle, question = lively()
+    view = circle.view()
+    expel = circle.propose("founder", "expel", person(3).public)
+    view = circle.view()
+    assert view.with_ballots([circle.vouch("founder", "new")], []) is None
+    assert view.with_ballots([circle.cast("founder", expel, "approve")], []) is None, "who is a member may hang on it"
+    assert view.with_ballots([circle.cast("founder", question, "reject", day=DAY + 2)], []) is None
+    late = circle.cast("late", question, "reject")
+    assert view.with_ballots([late, late], []) is None
+    assert view.with_ballots([late], [circle.records[-3]]) is None, "something else went, too"
+
+
 def test_only_what_changed_is_counted_again() -> None:
     circle, question = lively()
     first = circle.view()

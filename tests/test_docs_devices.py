@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from p2pnode.core import device, device_code, device_messages, device_state
+from p2pnode.core import device, device_code, device_messages, device_roles, device_state
 from p2pnode.services import devices_control, devices_pairing, devices_state, devices_sync, devices_voids
 from tests.test_docs import flat
 
 SAID = [
-    f"`name`: 1-{device.NAME_CHARACTERS} characters",
+    f"`name`: 1-{device_roles.NAME_CHARACTERS} characters",
     f"at most {device.MAX_ROLES} of {device.ROLE_CHARACTERS} characters",
     f"at most {device.MAX_CERTIFICATE_BYTES} bytes in all",
     f"a node holds at most {device_state.MAX_CERTIFICATES}",
@@ -43,4 +43,4 @@ def test_the_words_about_time_are_true() -> None:
     assert devices_pairing.WRONG_TRIES == 3 and "dies after three wrong tries" in page
     assert devices_state.AHEAD_S == 86_400 and "more than a day ahead" in flat("protocol-devices.md")
     assert devices_voids.MOST_WAIT_S == 60 and "up to a minute" in page
-    assert all(f"`{role}`" in page for role in device.ROLES)
+    assert all(f"`{role}`" in page for role in device_roles.ROLES)

@@ -10,7 +10,7 @@ from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Group
 from p2pnode.cli.multiaddr import check_multiaddr
 from p2pnode.cli.output import duration, moment, note, print_json, print_json_lines, print_pairs, print_table, short_id
-from p2pnode.core.device import ROLES, SERVER_ROLES
+from p2pnode.core.device_roles import ROLES, SERVER_ROLES
 
 
 @click.group(cls=Group, invoke_without_command=True)

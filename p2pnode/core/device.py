@@ -9,26 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 from p2pnode.core import encoding
+from p2pnode.core.device_roles import NAME_CHARACTERS
 from p2pnode.core.fields import digest, integer, text, texts
 from p2pnode.core.ids import PeerId, PublicKey
 from p2pnode.core.keys import SIGNATURE_BYTES, KeyPair, verify
-from p2pnode.errors import DecodeError, UsageError
+from p2pnode.errors import DecodeError
 
 DOMAIN = b"p2pnode/device/1"
 """Stands before the signed body, so that no other signature of the profile key can pass for a certificate."""
 VERSION = 1
-DRIVE, SEED, RELAY, SYNC, REPAIR, VOTE = "drive", "seed", "relay", "sync", "repair", "vote"
-ROLES: Final = (DRIVE, SEED, RELAY, SYNC, REPAIR, VOTE)
-"""What may be certified: to drive the person's other devices, keep works, relay, follow circles, mend works, sign in circles."""
-SERVER_ROLES: Final = (SEED, RELAY, SYNC, REPAIR)
-"""What a paired server gets unless the person says otherwise: nothing with which it could speak for anybody."""
 MAX_CERTIFICATE_BYTES = 768
 """Ours have about 250; room for roles that later versions add."""
-NAME_CHARACTERS = 40
-"""Characters of a device's name: it stands on a command line and in tables."""
 MAX_PEER_CHARACTERS = 100
 """A peer ID has 52."""
 MAX_ROLES = 16
@@ -86,29 +79,3 @@ def decode_certificate(data: bytes) -> Certificate:
 def standing(one: Certificate, other: Certificate) -> Certificate:
     """Which of two about one device counts: the higher `seq`; of equal ones a revocation, then the bytewise smaller."""
     return max(one, other, key=lambda c: (c.seq, c.revoked, bytes(255 - byte for byte in c.data)))
-
-
-def check_name(name: str) -> str:
-    """A device's name as it may be typed behind --node. UsageError for anything else."""
-    name = name.strip()
-    if not 0 < len(name) <= NAME_CHARACTERS or not all(c.isalnum() or c in "-_." for c in name) or name[0] in "-.":
-        raise UsageError(
-            f"{name!r} is no name for a device",
-            hint=f"at most {NAME_CHARACTERS} letters, digits, dashes, dots and underscores",
-        )
-    return name
-
-
-def as_name(text: str) -> str:
-    """A machine's own name made fit to be a device's."""
-    kept = "".join(c if c.isalnum() or c in "-_" else "-" for c in text.split(".")[0]).strip("-")[:NAME_CHARACTERS]
-    return kept or "device"
-
-
-def check_roles(roles: Iterable[str]) -> tuple[str, ...]:
-    """Roles that we know, in order. UsageError names one that is none."""
-    chosen = sorted(set(roles))
-    for role in chosen:
-        if role not in ROLES:
-            raise UsageError(f"{role!r} is nothing that a device may be allowed", hint=f"one of: {', '.join(ROLES)}")
-    return tuple(chosen)

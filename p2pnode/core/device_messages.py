@@ -16,7 +16,8 @@ import hmac
 from collections.abc import Mapping, Sequence
 
 from p2pnode.core import encoding
-from p2pnode.core.device import MAX_CERTIFICATE_BYTES, NAME_CHARACTERS, Certificate, decode_certificate
+from p2pnode.core.device import MAX_CERTIFICATE_BYTES, Certificate, decode_certificate
+from p2pnode.core.device_roles import NAME_CHARACTERS
 from p2pnode.core.fields import array, integer, octets, optional_text, text
 from p2pnode.core.keys import hkdf_sha256
 from p2pnode.core.record import Value

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import trio
 
-from p2pnode.core.device import DRIVE, ROLES, SERVER_ROLES, VOTE, Certificate, as_name, certify, check_name, check_roles
+from p2pnode.core.device import Certificate, certify
 from p2pnode.core.device_code import Code, parse_code, plate_of
+from p2pnode.core.device_roles import DRIVE, ROLES, SERVER_ROLES, VOTE, as_name, check_name, check_roles
 from p2pnode.core.ids import KEY_PREFIX, PeerId, id_text
 from p2pnode.errors import DecodeError, RefusedError
 from p2pnode.ports import Emit, Json, Network, Store, WallClock

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import trio
 
-from p2pnode.core.device import DRIVE
+from p2pnode.core.device_roles import DRIVE
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, NotFoundError, RefusedError
 from p2pnode.ports import Network, Stream

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import trio
 
 from p2pnode.core.charter import Charter
-from p2pnode.core.device import SYNC
+from p2pnode.core.device_roles import SYNC
 from p2pnode.core.device_state import MAX_ENTRIES, Entry, decode_entry, later, sign_entry
 from p2pnode.core.ids import NO_CIRCLE, WORK_PREFIX, CircleId, PeerId, RecordId, WorkId, id_text
 from p2pnode.core.records import decode_signed, encode_signed

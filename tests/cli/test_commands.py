@@ -182,6 +182,7 @@ WITHOUT_METHOD = {
     "rescue",
 }
 ELSEWHERE = {
+    *("device", *(f"device {verb}" for verb in ("list", "works", "pair", "rename", "revoke", "leave"))),  # test_devices
     "circle charter",
     "limits",
     "limits show",

@@ -11,20 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from p2pnode.core import device_messages as messages
-from p2pnode.core.device import (
-    MAX_CERTIFICATE_BYTES,
-    ROLES,
-    SERVER_ROLES,
-    VOTE,
-    as_name,
-    certify,
-    check_name,
-    check_roles,
-    decode_certificate,
-    standing,
-)
+from p2pnode.core.device import MAX_CERTIFICATE_BYTES, certify, decode_certificate, standing
 from p2pnode.core.device_code import make_code, parse_code, plate_of
 from p2pnode.core.device_path import remote_path
+from p2pnode.core.device_roles import ROLES, SERVER_ROLES, VOTE, as_name, check_name, check_roles
 from p2pnode.core.ids import PeerId
 from p2pnode.core.keys import KeyPair
 from p2pnode.errors import DecodeError, RefusedError, UsageError
@@ -61,8 +51,15 @@ def test_a_changed_byte_anywhere_is_noticed(at: int, change: int) -> None:
 def test_the_higher_number_stands_and_of_equal_ones_the_revocation() -> None:
     old = certify(KEY, PEER, "server", ROLES, seq=7)
     revoked, again = certify(KEY, PEER, "server", (), seq=8), certify(KEY, PEER, "server", ROLES, seq=9)
-    same = certify(KEY, PEER, "server", ROLES, seq=8)
-    for one, other, wins in ((old, revoked, revoked), (revoked, again, again), (same, revoked, revoked)):
+    same = [
+        certify(KEY, PEER, f"server-{n}", ROLES, seq=8) for n in range(20)
+    ]  # their bytes lie on either side of the revocation's
+    assert {one.data < revoked.data for one in same} == {True, False}
+    for one, other, wins in (
+        (old, revoked, revoked),
+        (revoked, again, again),
+        *((one, revoked, revoked) for one in same),
+    ):
         assert standing(one, other) is wins and standing(other, one) is wins
 
 

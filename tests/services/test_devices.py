@@ -7,7 +7,8 @@ import trio
 import trio.testing
 
 from p2pnode.core import device_messages as messages
-from p2pnode.core.device import DRIVE, ROLES, SERVER_ROLES, VOTE, certify
+from p2pnode.core.device import certify
+from p2pnode.core.device_roles import DRIVE, ROLES, SERVER_ROLES, VOTE
 from p2pnode.core.ids import PeerId
 from p2pnode.core.keys import KeyPair
 from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeError, RefusedError, UsageError

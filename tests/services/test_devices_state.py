@@ -11,7 +11,8 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from p2pnode.core.device import DRIVE, ROLES, SERVER_ROLES, VOTE, certify
+from p2pnode.core.device import certify
+from p2pnode.core.device_roles import DRIVE, ROLES, SERVER_ROLES, VOTE
 from p2pnode.core.device_state import (
     DEVICES_PROTOCOL,
     MAX_FRAME_BYTES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2pnode.core.device import NAME_CHARACTERS
+from p2pnode.core.device_roles import NAME_CHARACTERS
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.node import Node

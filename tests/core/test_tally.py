@@ -98,7 +98,8 @@ class World:
 
 def test_what_honest_members_do_not_favour_is_never_adopted(capsys: pytest.CaptureFixture[str]) -> None:
     """P4, with at most B bad keys, at most f of them stewards, and as many made-up keys as they like."""
-    rng = random.Random(4)
+    seed = 4
+    rng = random.Random(seed)
     tried = wrong = one_key_one_vote = bare_margin = 0
     while tried < RANDOM_CIRCLES:
         world = World(rng, bad_stewards=True)
@@ -116,7 +117,7 @@ def test_what_honest_members_do_not_favour_is_never_adopted(capsys: pytest.Captu
         )
     with capsys.disabled():
         print(
-            f"\n{tried} decisions that honest members do not favour: adopted {wrong}; a bare margin {bare_margin};",
+            f"\nseed {seed}: {tried} decisions that honest members do not favour: adopted {wrong}; a bare margin {bare_margin};",
             end=" ",
         )
         print(f"one key one vote {one_key_one_vote}")

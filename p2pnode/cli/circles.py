@@ -1,4 +1,4 @@
-"""Commands about deciding together: circle, vouch, unvouch, proposals, vote, explain. Proposing is `cli.proposing`."""
+"""Commands about circles and who is in them: circle, vouch, unvouch. Deciding is `cli.deciding`, proposing `cli.proposing`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ import click
 
 from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Command, Group
-from p2pnode.cli.flow_picture import print_tree, write_drawing
 from p2pnode.cli.output import moment, paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
 from p2pnode.cli.qr import print_qr
-from p2pnode.cli.questions import print_explanation, print_proposals, print_standing
+from p2pnode.cli.questions import print_proposals
 from p2pnode.core.profiles import PROFILES
 from p2pnode.core.rule_words import charter_words, rule_text
 from p2pnode.core.text import marked, safe
 
-CHOICES = ("approve", "reject", "abstain")
 LISTED_SHOWN = 20
-REVIEW_SHOWN = 5
-"""Questions that `review` tells in full: a sitting's work, and a screen's room."""
 
 
 @click.group(cls=Group)
@@ -260,98 +256,3 @@ def vouch(call: Call, circle: str, key: str) -> None:
 def unvouch(call: Call, circle: str, key: str) -> None:
     """Take back that you vouched for KEY."""
     _vouch(call, "vouch.revoke", circle, key)
-
-
-@click.command(cls=Command)
-@click.option("--circle", help="Only this circle's.")
-@click.pass_obj
-def proposals(call: Call, circle: str | None) -> None:
-    """List the proposals of your circles."""
-    items = call.items("proposal.list", {"circle": circle} if circle else {})
-    if call.json:
-        print_json_lines(items)
-    elif not items:
-        print("There are no proposals. Make one with: p2pnode propose list CIRCLE WORK")
-    else:
-        print_proposals(items)
-        print(plural(len(items), "proposal"))
-
-
-@click.command(cls=Command)
-@click.option("--circle", help="Only this circle's.")
-@click.pass_obj
-def review(call: Call, circle: str | None) -> None:
-    """Show what waits for your ballot, what calls you first. Each proposal calls a few members, so that somebody looks."""
-    items = call.items("proposal.queue", {"circle": circle} if circle else {})
-    if call.json:
-        print_json_lines(items)
-    elif not items:
-        print("Nothing waits for your ballot. What was asked before: p2pnode proposals")
-    else:
-        for item in items[:REVIEW_SHOWN]:
-            print_standing(item)
-            print()
-        calling = sum(bool(item.get("calls_you")) for item in items)
-        more = f", the first {REVIEW_SHOWN} are shown" if len(items) > REVIEW_SHOWN else ""
-        print(f"{plural(len(items), 'proposal')} to decide on{more}; what calls you comes first: {calling}.")
-        print("Look closer with p2pnode explain PROPOSAL, decide with p2pnode vote PROPOSAL approve|reject|abstain.")
-
-
-def _show_question(call: Call, proposal: str) -> None:
-    answer = call.ask("proposal.show", {"proposal": proposal})
-    if call.json:
-        print_json(answer)
-        return
-    print_standing(answer)
-    if since := answer.get("adopted_since"):
-        print(f"This node sees it adopted since {moment(since)}, and seals it after the waiting time.")
-    signer = short_id(answer.get("signed_as"))
-    print(
-        f"You would sign as {signer}: p2pnode vote {short_id(answer.get('proposal'))} {'|'.join(CHOICES)}"
-        if answer.get("member")
-        else f"You are {signer} there, and no member today: your ballot would not count."
-    )
-
-
-@click.command(cls=Command)
-@click.argument("proposal")
-@click.argument("choice", type=click.Choice(CHOICES), required=False)
-@click.option("--reason", help="Why; everybody in the circle can read it.")
-@click.pass_obj
-def vote(call: Call, proposal: str, choice: str | None, reason: str | None) -> None:
-    """Cast your ballot on a proposal, signed by your name in its circle; a later one replaces it. Without a choice: how it stands."""
-    if choice is None:
-        _show_question(call, proposal)
-        return
-    answer = call.ask("ballot.cast", {"proposal": proposal, "choice": choice} | ({"reason": reason} if reason else {}))
-    if call.json:
-        print_json(answer)
-    else:
-        print_pairs(
-            [(name.replace("_", " "), answer.get(name)) for name in ("ballot", "proposal", "choice", "signed_as")]
-        )
-
-
-@click.command(cls=Command)
-@click.argument("id", metavar="WORK|PROPOSAL")
-@click.option("--circle", help="As this circle sees it.")
-@click.option("--tree", is_flag=True, help="Draw, in text, which steward stands behind which ballot, and through whom.")
-@click.option(
-    "--picture", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write the same as a drawing for a browser."
-)
-@click.pass_obj
-def explain(call: Call, id: str, circle: str | None, tree: bool, picture: str | None) -> None:
-    """Explain a verdict: who counts, what they chose, and what would change it."""
-    given = {"circle": circle, "svg": picture is not None}
-    answer = call.ask("verdict.explain", {"id": id} | {name: value for name, value in given.items() if value})
-    drawing = answer.pop("svg", None)
-    if picture is not None:
-        write_drawing(picture, drawing)
-    if call.json:
-        print_json(answer, sort_keys=True)  # the verdict is the same bytes on every node
-    else:
-        print_explanation(answer)
-        if tree:
-            print_tree(answer)
-        if picture is not None:
-            print(f"The picture was written to {safe(picture)}.")

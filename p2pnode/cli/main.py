@@ -17,8 +17,9 @@ from p2pnode.cli.backup import backup, restore
 from p2pnode.cli.bans import peers
 from p2pnode.cli.bundle import bundle
 from p2pnode.cli.car import car
-from p2pnode.cli.circles import circle, explain, proposals, review, unvouch, vote, vouch
+from p2pnode.cli.circles import circle, unvouch, vouch
 from p2pnode.cli.commands import Group
+from p2pnode.cli.deciding import explain, proposals, review, vote
 from p2pnode.cli.devices import device
 from p2pnode.cli.doctor import doctor
 from p2pnode.cli.forking import fork

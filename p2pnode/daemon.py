@@ -32,7 +32,7 @@ from p2pnode.gateway.metrics import serve_metrics
 from p2pnode.local import notify
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.nat.outside import Wishes
-from p2pnode.net.network import open_network
+from p2pnode.net.opening import open_network
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Emit
 from p2pnode.services import metrics

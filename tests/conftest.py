@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import hypothesis
 import pytest
 import trio
 from trio.testing import MockClock
@@ -15,6 +16,10 @@ from trio.testing import MockClock
 # A shell that starts tests in the background lets them ignore Ctrl-C, and whatever they start inherits that: tests of
 # Ctrl-C would then wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("p2pnode", deadline=None)
+hypothesis.settings.load_profile("p2pnode")
 
 # No daemon of a test asks the router of the machine that it runs on; those in networks of their own may (`support.daemons`).
 os.environ["P2PNODE_MAP_PORTS"] = "false"

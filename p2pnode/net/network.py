@@ -1,29 +1,30 @@
 """The Network port on libp2p: joins host, peers, DHT, gossip, LAN and address book of one node.
 
-Made by `open_network` for the daemon and for tests. Raises only the classes of `p2pnode.errors`.
+Made by `net.opening` for the daemon and for tests. Raises only the classes of `p2pnode.errors`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError, UsageError
+from p2pnode.errors import NetworkError, P2pnodeError, UsageError
 from p2pnode.net import dht, gossip, identify
-from p2pnode.net.addresses import check_address, peer_id, split_address, to_id, usable, without_wildcards
+from p2pnode.net.addresses import peer_id, split_address, to_id, usable, without_wildcards
 from p2pnode.net.bans import Bans
 from p2pnode.net.failures import say_failed
 from p2pnode.net.gossip import Gossip
-from p2pnode.net.host import MAX_CONNECTIONS, build_host, close_host, listen_on, run_host
+from p2pnode.net.host import MAX_CONNECTIONS
 from p2pnode.net.ipfs_dht import IpfsDht
 from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
+from p2pnode.net.meeting import LanMeeting, Meeting
 from p2pnode.net.multistream import Proposal, open_muxed
 from p2pnode.net.nat import dialback_messages
 from p2pnode.net.nat.outside import NO_WISHES, Outside, Wishes
@@ -35,6 +36,7 @@ from p2pnode.net.push import Push
 from p2pnode.net.reach import Reach
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.net.relay.relaying import Relaying
+from p2pnode.net.serving import PING_PROTOCOL, Handle, Served, serve_ping
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.net.traffic import Traffic
 from p2pnode.net.worth import Worths
@@ -52,23 +54,10 @@ from p2pnode.ports import (
 
 log = logging.getLogger("p2pnode.net")
 
-PING_PROTOCOL, PING_BYTES = "/ipfs/ping/1.0.0", 32
-PING_STREAM_S = 300.0
-"""A ping stream lives this long, then the other side opens another."""
-IDENTIFY_S = 5.0
-"""For a new peer's introduction; after that it counts as connected without one."""
 GOSSIP_STREAM_S = 10.0
 """For our gossip stream to a new neighbour; it is tried again."""
-LAN_POLITENESS_S = 2.0
-"""Of two nodes that see each other on the LAN the one with the smaller ID dials at once, the other only later."""
 RESTART_S = 5.0
 """Pause before background work that failed is begun again."""
-BROKEN_RULE_POINTS = 5
-"""For any stream on which a peer broke its protocol's rules, whatever its service adds: twenty of them are no accident."""
-MAX_SEEN_ON_LAN = 64
-"""Dials in flight to peers that announce themselves on the LAN, where anybody may announce anything."""
-
-Handle = Callable[[Libp2pStream], Awaitable[None]] | Callable[[Stream], Awaitable[None]]
 
 
 class Libp2pNetwork:
@@ -94,12 +83,22 @@ class Libp2pNetwork:
         self._clock = clock
         self._id = peer_id(host.get_id())
         self._kad_protocol = dht.protocol_of(network)
-        self._lan_dials = 0
         self._keeper: Keeper | None = None
-        self._serving: dict[str, dict[PeerId, int]] = {}
+        self._served = Served(host, nursery, lambda *what: self.penalise(*what))
         self.bans = bans
         self.meter = Traffic()
-        self.peers_table = Peers(self._swarm, lambda peer: nursery.start_soon(self._contained, self._greet, peer))
+        self.peers_table = Peers(
+            self._swarm, lambda peer: nursery.start_soon(self._contained, self._meeting.greet, peer)
+        )
+        self._meeting = Meeting(
+            self.peers_table,
+            self._kad_protocol,
+            book,
+            self._open_on_connection,
+            self.disconnect,
+            self._met,
+            self._heard,
+        )
         self.gossip = Gossip(self._id, host.get_private_key(), self._open_gossip, nursery)
         self.outside = Outside(
             self._swarm,
@@ -132,10 +131,10 @@ class Libp2pNetwork:
         self.ipfs: IpfsDht | None = None
         self._swarm.register_notifee(self.peers_table)
         self.serve(identify.PROTOCOL, lambda stream: identify.answer(stream, self._introduction))
-        self._push = Push(self.peers_table, self._introduction, self._heard_again, self._open_push)
+        self._push = Push(self.peers_table, self._introduction, self._meeting.heard_again, self._open_push)
         self.serve(identify.PUSH_PROTOCOL, self._push.serve, streams_per_peer=2)
         self.relaying.on_changed.append(self._push.changed)
-        self.serve(PING_PROTOCOL, _serve_ping, streams_per_peer=2)
+        self.serve(PING_PROTOCOL, serve_ping, streams_per_peer=2)
         self.serve(gossip.PROTOCOL, self.gossip.serve, streams_per_peer=gossip.STREAMS_PER_PEER)
         self.relaying.serve(self.serve)
         self.punching = Punching(
@@ -170,7 +169,8 @@ class Libp2pNetwork:
         self._nursery.start_soon(self._for_ever, self.punching.run)
         self._nursery.start_soon(self._for_ever, self.gossip.run)
         if lan_name is not None:
-            self._nursery.start_soon(Lan(lan_name, self._id, self._direct_addresses, self._seen_on_lan).run)
+            meeting = LanMeeting(self._id, self._nursery, self.peers_table.is_connected, self._reach.connect)
+            self._nursery.start_soon(Lan(lan_name, self._id, self._direct_addresses, meeting.seen).run)
 
     def join_ipfs(self) -> None:
         """Be a client of IPFS's DHT too; before `start`."""
@@ -245,37 +245,12 @@ class Libp2pNetwork:
         self.worths.members = members
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int = 8) -> None:
-        counts = self._serving.setdefault(protocol, {})
-
-        async def handler(raw: Any) -> None:
-            peer = peer_id(raw.muxed_conn.peer_id)
-            stream = Libp2pStream(raw, peer, self._nursery)
-            if counts.get(peer, 0) >= streams_per_peer:
-                await stream.reset()
-                return
-            counts[peer] = counts.get(peer, 0) + 1
-            try:
-                await handle(stream)
-                await stream.aclose()
-            except (NetworkError, DecodeError) as error:
-                log.info("%s with %s ended: %s", protocol, peer, error.message)
-                if isinstance(error, (PeerError, DecodeError)):
-                    self.penalise(peer, BROKEN_RULE_POINTS, f"{protocol}: {error.message}")
-                await stream.reset()
-            except Exception as error:
-                say_failed(log, f"{protocol} with {peer}", error)
-                await stream.reset()
-            finally:
-                counts[peer] -= 1
-                if not counts[peer]:
-                    del counts[peer]
-
-        self._host.set_stream_handler(protocol, handler)
+        """See the port."""
+        self._served.serve(protocol, handle, streams_per_peer=streams_per_peer)
 
     def unserve(self, protocol: str) -> None:
         """See the port."""
-        self._serving.pop(protocol, None)
-        self._host.multiselect.handlers.pop(protocol, None)
+        self._served.unserve(protocol)
 
     # ---- DHT and gossip
 
@@ -406,145 +381,22 @@ class Libp2pNetwork:
             raise
         return Libp2pStream(raw, peer, self._nursery)
 
-    async def _greet(self, peer: PeerId) -> None:
-        """A peer's first connection: hear who it is, then tell everybody."""
-        introduction = identify.Introduction()
-        try:
-            with trio.move_on_after(IDENTIFY_S):
-                stream = await self._open_on_connection(peer, identify.PROTOCOL)
-                try:
-                    introduction = await identify.ask(stream)
-                finally:
-                    with trio.CancelScope(shield=True), trio.move_on_after(0.5):
-                        await stream.aclose()
-        except P2pnodeError as error:
-            log.info("%s does not introduce itself: %s", peer, error.message)
-        except Exception as error:
-            log.debug("identify of %s: %r", peer, error)
-        if self._is_of_another_network(introduction):
-            log.info("%s belongs to another network and is left alone", peer)
-            await self.disconnect(peer)
-            return
-        if gossip.PROTOCOL in introduction.protocols or not introduction.protocols:
-            self._nursery.start_soon(self._contained, self.gossip.meet, peer)
-        self.peers_table.introduced(peer, introduction)
-        await self._heard(peer, introduction)
-
-    def _is_of_another_network(self, introduction: identify.Introduction) -> bool:
-        """A p2pnode that serves another DHT and not ours; foreign implementations may serve what they like."""
-        others = [p for p in introduction.protocols if p.endswith(dht.PROTOCOL_SUFFIX) and p != self._kad_protocol]
-        ours = self._kad_protocol in introduction.protocols
-        return introduction.agent.startswith("p2pnode/") and bool(others) and not ours
+    # ---- what peers say of themselves
 
     def _introduction(self, observed: str | None = None) -> bytes:
-        protocols = [str(protocol) for protocol in self._host.multiselect.handlers if protocol is not None]
         key = self._host.get_public_key().serialize()
-        return identify.encode(key, usable(self._own_addresses()), protocols, observed)
+        return identify.encode(key, usable(self._own_addresses()), self._served.protocols(), observed)
 
-    async def _heard(self, peer: PeerId, introduction: identify.Introduction) -> None:
-        """Where a peer says that it is: when it comes, and when that changes."""
-        if introduction.addresses:
-            await self._book.remember(peer, introduction.addresses, answered=False)
+    def _met(self, peer: PeerId, introduction: identify.Introduction) -> None:
+        if gossip.PROTOCOL in introduction.protocols or not introduction.protocols:
+            self._nursery.start_soon(self._contained, self.gossip.meet, peer)
+
+    def _heard(self, peer: PeerId, introduction: identify.Introduction) -> None:
         if introduction.observed and self.peers_table.is_connected_directly(peer):
             self.punching.seen.told(peer, introduction.observed)
         if self._kad_protocol in introduction.protocols:
             self.dht.met(Contact(peer, introduction.addresses))
+        elif introduction.protocols:
+            self.dht.table.remove(peer)  # it is a client
         if self.ipfs is not None:
             self.ipfs.met(peer, introduction.protocols, introduction.addresses)
-
-    async def _heard_again(self, peer: PeerId, introduction: identify.Introduction) -> None:
-        if self.peers_table.introduced_again(peer, introduction):
-            await self._heard(peer, introduction)
-            if self._kad_protocol not in introduction.protocols:
-                self.dht.table.remove(peer)  # it is a client from now on
-
-    def _seen_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
-        if not self.peers_table.is_connected(peer) and self._lan_dials < MAX_SEEN_ON_LAN:
-            self._lan_dials += 1
-            self._nursery.start_soon(self._contained, self._meet_on_lan, peer, addresses)
-
-    async def _meet_on_lan(self, peer: PeerId, addresses: Sequence[str]) -> None:
-        try:
-            if self._id > peer:
-                await trio.sleep(LAN_POLITENESS_S)
-            await self._reach.connect(peer, addresses)
-        except P2pnodeError as error:
-            log.info("a node on the local network cannot be reached: %s", error.message)
-        finally:
-            self._lan_dials -= 1
-
-
-async def _serve_ping(stream: Stream) -> None:
-    with trio.move_on_after(PING_STREAM_S):
-        while data := await stream.receive_some(PING_BYTES):
-            await stream.send_all(data)
-
-
-@asynccontextmanager
-async def open_network(
-    *,
-    host_key: bytes,
-    listen: Sequence[str],
-    network_name: str,
-    bootstrap: Sequence[str],
-    lan: bool,
-    address_book: AddressBook,
-    providers: ProviderRecords,
-    clock: WallClock,
-    relay_limits: RelayLimits | None = None,
-    relays: Sequence[str] = (),
-    ipfs: bool = False,
-    wishes: Wishes = NO_WISHES,
-) -> AsyncIterator[Libp2pNetwork]:
-    """A running network: listening, in the DHT, on the LAN, dialling `bootstrap` and old acquaintances in the background.
-
-    `host_key` is a 32-byte Ed25519 seed, `listen` multiaddrs without /p2p (port 0: any), `bootstrap` and `relays` multiaddrs with it.
-    With `relay_limits` it relays for others within them; at `relays` it asks for a place itself; with `ipfs` it is a client of
-    IPFS's DHT too. `wishes`: what it may do by itself to be reached, and for others once it is.
-    UsageError for malformed addresses, NetworkError if an address cannot be listened on. Leaving closes everything within
-    about two seconds.
-    """
-    for address in listen:
-        check_address(address)
-    known = [split_address(address) for address in [*bootstrap, *relays]]
-    traffic = Traffic()
-    host = build_host(host_key, traffic)
-    bans = Bans()
-    failure: Exception | None = None  # raised last, so that no nursery wraps it into a group
-    closing = trio.Event()
-
-    def admit(peer: Any) -> bool:
-        return not closing.is_set() and not bans.is_banned(peer_id(peer), clock())
-
-    async with run_host(host, admit), trio.open_nursery() as nursery:
-        network = Libp2pNetwork(
-            host,
-            nursery,
-            network_name,
-            address_book,
-            providers,
-            clock,
-            bans,
-            relay_limits,
-            known[len(bootstrap) :],
-            wishes,
-        )
-        network.meter = traffic
-        nursery.start_soon(traffic.run)
-        try:
-            failure = await listen_on(host, listen)
-            if failure is None:
-                others = [(peer, address) for peer, address in known if peer != network.peer_id]
-                if ipfs:
-                    network.join_ipfs()
-                network.start(others, network_name if lan else None)
-                yield network
-        except Exception as error:
-            failure = error
-        finally:
-            closing.set()  # a dial that succeeds now would be forgotten
-            with trio.CancelScope(shield=True):
-                await close_host(host)
-        nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure

@@ -25,7 +25,8 @@ from p2pnode.net import identify
 from p2pnode.net.bans import BAN_POINTS
 from p2pnode.net.kad import wire as kad
 from p2pnode.net.kad.values import key_of_peer
-from p2pnode.net.network import BROKEN_RULE_POINTS, PING_PROTOCOL, Libp2pNetwork
+from p2pnode.net.network import Libp2pNetwork
+from p2pnode.net.serving import BROKEN_RULE_POINTS, PING_PROTOCOL
 from p2pnode.ports import PeerView, Stream
 from tests.interop.js_node import JsNode
 from tests.support.net import DEADLINE_S, ECHO, NodeNet, echo, link, read_all, round_trip, until, wait_connected

@@ -16,7 +16,8 @@ from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import BAN_POINTS
 from p2pnode.net.dht import MAX_FAILURES
 from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, Contact, KadMessage, decode, encode
-from p2pnode.net.network import BROKEN_RULE_POINTS, Libp2pNetwork
+from p2pnode.net.network import Libp2pNetwork
+from p2pnode.net.serving import BROKEN_RULE_POINTS
 from p2pnode.net.varint import receive_prefixed
 from tests.support.net import DEADLINE_S, LOOPBACK, NodeNet, link, networks, round_trip, until
 

@@ -10,7 +10,8 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError
 from p2pnode.net.bans import BAN_POINTS
-from p2pnode.net.network import BROKEN_RULE_POINTS, Libp2pNetwork
+from p2pnode.net.network import Libp2pNetwork
+from p2pnode.net.serving import BROKEN_RULE_POINTS
 from p2pnode.ports import Stream
 from tests.support.net import networks, until, wait_connected
 

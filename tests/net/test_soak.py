@@ -37,7 +37,8 @@ async def come_and_go(first: int, count: int) -> None:
 
         async def receive(visitors: int, seed: int) -> tuple[int, int, float]:
             """(open files, tasks, MiB) when they are gone."""
-            await trio.to_thread.run_sync(lambda: visit(visitors, hub.addresses()[0], seed=seed))
+            address = hub.addresses()[0]
+            await trio.to_thread.run_sync(lambda: visit(visitors, address, seed=seed))
             await until(lambda: not hub.peers() and not len(hub._swarm._places), deadline_s=60)
             gc.collect()
             tasks = trio.lowlevel.current_statistics().tasks_living

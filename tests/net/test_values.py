@@ -25,7 +25,7 @@ from p2pnode.net.kad.values import (
     key_of_peer,
 )
 from p2pnode.net.kad.wire import MAX_MESSAGE_BYTES, KadMessage, decode, encode
-from p2pnode.net.network import BROKEN_RULE_POINTS
+from p2pnode.net.serving import BROKEN_RULE_POINTS
 from p2pnode.net.varint import receive_prefixed
 from tests.support.net import DEADLINE_S, link, networks, until
 

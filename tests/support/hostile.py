@@ -34,7 +34,8 @@ from p2pnode.core.search_messages import QUESTION_BYTES, Question, decode_answer
 from p2pnode.errors import P2pnodeError
 from p2pnode.limits import SEARCH_ANSWER_BYTES
 from p2pnode.net.addresses import to_id
-from p2pnode.net.network import Libp2pNetwork, open_network
+from p2pnode.net.network import Libp2pNetwork
+from p2pnode.net.opening import open_network
 from p2pnode.ports import Stream
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.store.addresses import PeerAddresses

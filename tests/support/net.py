@@ -9,7 +9,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.net.network import Libp2pNetwork, open_network
+from p2pnode.net.network import Libp2pNetwork
+from p2pnode.net.opening import open_network
 from p2pnode.net.relay.places import RelayLimits
 from p2pnode.ports import Network, Stream
 from p2pnode.store.addresses import PeerAddresses

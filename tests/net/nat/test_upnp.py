@@ -248,7 +248,7 @@ async def test_a_router_of_permanent_mappings_gets_one() -> None:
     [
         b"",
         b"HTTP/1.1 200 OK\r\n",
-        http(b"x" * (MAX_ANSWER_BYTES + 1)),
+        leaves(NewExternalIPAddress="203.0.113.9") + b" " * MAX_ANSWER_BYTES,
         http(b"<html>"),
         http(b"", "302 Found\r\nLocation: http://203.0.113.9/"),
         fault("606"),

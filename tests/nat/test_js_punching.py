@@ -35,10 +35,10 @@ def foreign() -> Path:
 
 @contextmanager
 def js_at(net: Street, site: Site, folder: Path) -> Iterator[JsNode]:
-    """js-libp2p on a host, which says that it is found at its router's address."""
+    """js-libp2p on a host, which says that it is found at its router's address. Its DHT is another: ours must not tell us that."""
     listen, announce = f"/ip4/0.0.0.0/tcp/{PORT}", f"/ip4/{site.address}/tcp/{PORT}"
     node = JsNode(
-        folder, "/p2pnode/kad/1.0.0", street={"listen": [listen], "announce": [announce]}, within=net.within(site)
+        folder, "/test/kad/1.0.0", street={"listen": [listen], "announce": [announce]}, within=net.within(site)
     )
     try:
         yield node
@@ -85,7 +85,7 @@ def test_js_asks_and_is_called_by_us(foreign: Path, tmp_path: Path) -> None:
                 lambda: not ours.run("peers", "connect", circuit, check=False).returncode, "js has a place at the relay"
             )
             until(direct_to(js, ours.peer_id), "js has a direct connection to us")
-            until(lambda: "punched" in ways_of(ours, js), "and so do we")
+            until(lambda: "punched" in ways_of(ours, js), "and so do we, by its asking")
             assert js.ask("ping", peer=ours.peer_id) >= 0
 
 

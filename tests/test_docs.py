@@ -372,7 +372,7 @@ READ_NUMBERS = [
     ("net/host.py", "{MAX_STREAMS_PER_PEER} streams that one peer has open to us"),
     ("net/identify.py", "first {MAX_PROTOCOLS} protocols, 8 addresses, {MAX_AGENT_CHARACTERS} characters of agent"),
     ("net/bans.py", "at {BAN_POINTS} it is disconnected and refused for 30 minutes"),
-    ("net/network.py", "asking more often than a rate allows | {BROKEN_RULE_POINTS} ("),
+    ("net/serving.py", "asking more often than a rate allows | {BROKEN_RULE_POINTS} ("),
     (
         "net/relay/places.py",
         "{MAX_RESERVATIONS}, and {RESERVATIONS_PER_HOST} of one IP address; for {RESERVATION_S:,} s",
@@ -453,7 +453,7 @@ READ_NUMBERS = [
     ("services/invites.py", "chain of at most {MAX_PATH_RECORDS} vouches"),
     ("services/invites.py", "{ANSWER_TIMEOUT_S:g} s in all"),
     ("services/join.py", "tried again after {FIRST_RETRY_S:g} s, doubling to an hour"),
-    ("net/network.py", "the other after {LAN_POLITENESS_S:g} s"),
+    ("net/meeting.py", "the other after {LAN_POLITENESS_S:g} s"),
     ("services/doctor.py", "asks up to {PEERS_ASKED} connected peers"),
     ("services/probe.py", "answers {PROBES_AT_ONCE} probes at once, one in 60 s of one peer ({PROBE_BURST} at once)"),
     ("services/probe.py", "it did not come within {FETCH_TIMEOUT_S:g} s"),

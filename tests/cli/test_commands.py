@@ -183,7 +183,12 @@ WITHOUT_METHOD = {
 }
 ELSEWHERE = {
     *("device", *(f"device {verb}" for verb in ("list", "works", "pair", "rename", "revoke", "leave"))),  # test_devices
-    *("backup", "restore", "doctor", *(f"service {verb}" for verb in ("install", "uninstall", "status"))),  # real daemons
+    *(
+        "backup",
+        "restore",
+        "doctor",
+        *(f"service {verb}" for verb in ("install", "uninstall", "status")),
+    ),  # real daemons
     "circle charter",
     "limits",
     "limits show",

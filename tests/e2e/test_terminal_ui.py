@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Button, Input, Select
 
 from p2pnode.config import Home
-from p2pnode.tui.modals.circle import InviteWindow
+from p2pnode.tui.modals.invite import InviteWindow
 from p2pnode.tui.modals.vote import VoteForm
 from p2pnode.tui.rows import Rows
 from p2pnode.tui.screens.work import WorkPage

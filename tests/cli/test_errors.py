@@ -16,6 +16,7 @@ import trio
 
 from p2pnode.cli import node
 from p2pnode.cli.help import topics
+from p2pnode.cli.marks import MARKS
 from p2pnode.config import Home
 from p2pnode.control.lock import DaemonLock
 from p2pnode.errors import ERRORS
@@ -237,8 +238,8 @@ def test_closed_streams_change_nothing(closed: str, arguments: str, status: int,
 
 
 def test_a_missing_choice_is_told_in_one_line(cli: Cli) -> None:
-    said = cli("vote", "p-aaaaaa")
-    assert said.err.splitlines()[0].endswith("Choose from: approve, reject, abstain")
+    said = cli("mark", "w-aaaaaa")
+    assert said.err.splitlines()[0].endswith("Choose from: " + ", ".join(MARKS))
 
 
 def test_a_search_for_nothing_is_a_mistake_and_not_an_empty_result(cli: Cli, serve: Serve) -> None:

@@ -81,7 +81,7 @@ def test_no_identity_yet(cli: Cli) -> None:
 def test_the_passphrase_comes_from_the_environment(
     cli: Cli, seed: bytes, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(identity, "_ask_hidden", lambda prompt, twice: "open sesame")
+    monkeypatch.setattr(identity, "ask_hidden", lambda prompt, twice: "open sesame")
     assert cli("identity", "passphrase").out == "The identity is locked with the new passphrase.\n"
     monkeypatch.undo()
     monkeypatch.setenv("P2PNODE_HOME", str(home))
@@ -110,7 +110,7 @@ def test_a_daemon_is_started_with_the_passphrase_that_was_asked_for(
         started.append((arguments, environment))
 
     monkeypatch.setattr(node.os, "execve", exec_instead)
-    monkeypatch.setattr(identity, "_ask_hidden", lambda prompt, twice: "open sesame")
+    monkeypatch.setattr(identity, "ask_hidden", lambda prompt, twice: "open sesame")
     cli("daemon")
     assert "P2PNODE_PASSPHRASE" not in started[0][1], "an open identity needs none"
     assert cli("identity", "passphrase").status == 0

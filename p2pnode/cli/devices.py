@@ -108,6 +108,8 @@ def pair(
         ]
     )
     note("the other machine shows the same check number; if it does not, revoke it: p2pnode device revoke")
+    if code is None and not call.ask("node.status").get("remote", {}).get("on"):
+        note("before it can drive this machine: remote = true in config.toml, then start the node again")
 
 
 def _show(call: Call, name: str | None) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Doctor:
         stored, damaged, waiting, circles = await self._store.read(_read)
         now = self._clock()
         lags = [None if at is None else max(0.0, now - at) for at in map(self._sync.last_sync, circles)]
-        free = await self._free_bytes()
+        free = await self.free_bytes()
         tried = sum(attempts > 0 for attempts in waiting)
         linger = checks.check_linger(runs_as_user_service(), lingers())
         return [
@@ -133,7 +133,7 @@ class Doctor:
             *([linger] if linger is not None else []),
         ]
 
-    async def _free_bytes(self) -> int | None:
+    async def free_bytes(self) -> int | None:
         """Of the library's disk; None if it is away or does not answer: a dead mount must not hold anybody up."""
 
         def look() -> int | None:

@@ -41,7 +41,7 @@ async def collect(node: Node) -> list[Metric]:
     numbers, peers = node.network.numbers(), node.network.peers()
     inbound = sum(peer.direction == "inbound" for peer in peers)
     up, down = node.traffic.counted
-    files = descriptors()
+    files, free = descriptors(), await node.doctor.free_bytes()
     return [
         Metric("p2pnode_info", "gauge", "The version that runs.", ((f'{{version="{__version__}"}}', 1.0),)),
         one("p2pnode_uptime_seconds", "gauge", "Since the node started.", node.clock() - node.started),
@@ -75,9 +75,7 @@ async def collect(node: Node) -> list[Metric]:
         one("p2pnode_circles", "gauge", "Circles you are in.", circles),
         one("p2pnode_stored_bytes", "gauge", "Bytes that the store owns.", stored),
         one("p2pnode_quota_bytes", "gauge", "Bytes that it may own.", node.settings.quota_bytes),
-        one(
-            "p2pnode_disk_free_bytes", "gauge", "Free on the library's disk; 0: away or full.", node.store.free_bytes()
-        ),
+        one("p2pnode_disk_free_bytes", "gauge", "Free on the library's disk; 0: away or full.", free or 0),
         one("p2pnode_damaged_contents", "gauge", "Contents of which something is damaged or away.", damaged),
         one("p2pnode_outbox_items", "gauge", "Things that wait to be told to the network.", waiting),
         one("p2pnode_open_files", "gauge", "Open files and sockets.", files[0] if files else None),

@@ -84,13 +84,14 @@ class FlowGraph:
         distance = [never] * len(self.into)
         for source in sources:
             distance[source] = 0
+        tails, into = self.tails, self.into
         queue = list(sources)
         for node in queue:
-            for back in self.into[node]:
-                onward = self.tails[back]
-                if left[back ^ 1] and distance[onward] == never:
-                    distance[onward] = distance[node] + 1
-                    queue.append(onward)
+            further = distance[node] + 1
+            for back in into[node]:
+                if left[back ^ 1] and distance[tails[back]] == never:
+                    distance[tails[back]] = further
+                    queue.append(tails[back])
         return distance
 
     def _add_arc(self, tail: int, head: int) -> None:
@@ -140,27 +141,55 @@ class _Flow:
         self._start_from(list(network.distances))
 
     def reach(self, voter: int) -> bool:
-        """Send one more unit to this exit, if there is a way."""
+        """Send one more unit to this exit, if there is a way.
+
+        One long function, since this is where a large circle's tally spends its time: ten million arcs, and a call for each step of a
+        search costs as much as the step.
+        """
         tails, into, left = self._graph.tails, self._graph.into, self._left
+        distance, next_arc, never = self._distance, self._next_arc, self._never
         path: list[int] = []
-        node = voter
-        while self._distance[voter] < self._never:
-            if self._distance[node] == 0:
+        node, looked = voter, 0
+        while distance[voter] < never:
+            here = distance[node]
+            if here == 0:
                 for arc in path:
                     left[arc] -= 1
                     left[arc ^ 1] += 1
+                self._spend(looked)
                 return True
-            if self._since_measured > len(tails):
+            if self._since_measured + looked > len(tails):
+                self._spend(looked)
                 self._start_from(self._graph.distances(self._sources, left))
-                path, node = [], voter
+                distance, next_arc = self._distance, self._next_arc
+                path, node, looked = [], voter, 0
                 continue
-            nearer = self._downhill(node, into[node])
-            if nearer is not None:
-                path.append(nearer)
-                node = tails[nearer]
-            elif path:
-                node = tails[path.pop() ^ 1]
+            arcs, first, nearer = into[node], next_arc[node], here - 1
+            for arc in arcs[first:] if first else arcs:
+                if left[arc] and distance[tails[arc]] == nearer:  # a step nearer to a steward
+                    place = arcs.index(arc, first)
+                    next_arc[node] = place
+                    looked += place - first + 1
+                    path.append(arc)
+                    node = tails[arc]
+                    break
+            else:  # no way on from here: its label rises, and the search goes back a step
+                distance[node] = self._label(arcs)
+                next_arc[node] = 0
+                looked += 2 * len(arcs) - first
+                if path:
+                    node = tails[path.pop() ^ 1]
+        self._spend(looked)
         return False
+
+    def _label(self, arcs: Sequence[int]) -> int:
+        """One more than the least label at the other ends of these arcs, where they are usable."""
+        tails, left, distance = self._graph.tails, self._left, self._distance
+        least = self._never - 1
+        for arc in arcs:
+            if left[arc] and distance[tails[arc]] < least:
+                least = distance[tails[arc]]
+        return least + 1
 
     def on_vouches(self) -> dict[tuple[int, int], int]:
         """What flows along every vouch that carries anything: what its way back has room for."""
@@ -169,21 +198,6 @@ class _Flow:
             if self._left[arc ^ 1]:
                 found[graph.tails[arc] // 2, graph.tails[arc ^ 1] // 2] = self._left[arc ^ 1]
         return found
-
-    def _downhill(self, node: int, arcs: Sequence[int]) -> int | None:
-        """The next usable arc from a node one step nearer to a steward; without one the node is relabelled, and None."""
-        tails, left, distance = self._graph.tails, self._left, self._distance
-        first, nearer = self._next_arc[node], distance[node] - 1
-        for place in range(first, len(arcs)):
-            arc = arcs[place]
-            if left[arc] and distance[tails[arc]] == nearer:
-                self._next_arc[node] = place
-                self._spend(place - first + 1)
-                return arc
-        distance[node] = min((distance[tails[arc]] + 1 for arc in arcs if left[arc]), default=self._never)
-        self._next_arc[node] = 0
-        self._spend(2 * len(arcs) - first)
-        return None
 
     def _spend(self, arcs: int) -> None:
         self._since_measured += arcs

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from p2pnode.net.traffic import SMALL_BYTES, Line, Traffic
+from p2pnode.net.traffic import SMALL_BYTES, Line, Overhead, Traffic
 from tests.support.net import link, networks, round_trip
 
 pytestmark = pytest.mark.trio
@@ -106,6 +106,30 @@ async def test_a_limit_that_goes_lets_everybody_go(autojump_clock: MockClock) ->
 
 
 @pytest.mark.network
+class Kept:
+    """A socket as the meter knows it, of which the kernel keeps what came."""
+
+    unread = 0
+
+    def overhead(self) -> Overhead:
+        return Overhead(unread=self.unread)
+
+    def clamp_window(self, count: int) -> None:
+        pass
+
+
+async def test_what_was_kept_at_the_last_look_and_read_since_counts_once() -> None:
+    traffic, one = Traffic(), Kept()
+    traffic.joined(one)
+    one.unread = 1000
+    traffic.used(one)
+    assert traffic.counted() == (0, 1000)
+    one.unread = 0
+    traffic.down.cost(1000)  # its reader took it
+    traffic.used(one)
+    assert traffic.counted() == (0, 1000)
+
+
 async def test_every_connection_of_a_node_is_counted_with_its_headers() -> None:
     async with networks(2) as (a, b):
         await link(a, b)

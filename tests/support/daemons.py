@@ -147,7 +147,7 @@ class RealDaemon:
         self.process = None
 
 
-def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 60.0) -> Any:
+def wait_until(condition: Callable[[], Any], *, what: str, timeout_s: float = 120.0) -> Any:
     """Ask until the answer is truthy; the answer. AssertionError with `what` after the deadline."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import trio
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 async def until(condition: Callable[[], bool], *, deadline_s: float = DEADLINE_S) -> None:

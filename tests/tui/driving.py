@@ -19,7 +19,7 @@ from p2pnode.tui.app import P2pnodeApp
 from p2pnode.tui.panel import Panel
 from tests.tui.world import NOW
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 """For anything that should happen at once; loaded machines are slow."""
 FAR_AWAY_S = (3600.0,)
 """Pauses between attempts to reconnect that never end within a test."""

@@ -46,6 +46,16 @@ def verdict(node: RealDaemon, work: str) -> Callable[[], Any]:
     return ask
 
 
+async def go_to(pilot: Any, proposal: str) -> None:
+    """To the last row, which is this question's, also when the list is drawn anew meanwhile."""
+    for _ in range(int(DEADLINE_S * 10)):
+        await pilot.press("end")
+        if (pilot.app.screen.selected or {}).get("proposal") == proposal:
+            return
+        await pilot.pause(0.1)
+    raise AssertionError(f"no row of {proposal}\n{screen_text(pilot)}")
+
+
 async def test_a_study_circle_decides_from_the_first_book_to_its_rules(
     start: Callable[..., RealDaemon], tmp_path: Path
 ) -> None:
@@ -103,7 +113,8 @@ async def test_a_study_circle_decides_from_the_first_book_to_its_rules(
         await pilot.press("z")
         await until(pilot, lambda: isinstance(pilot.app.screen, HistoryPage), deadline_s=DEADLINE_S)
         await until(pilot, lambda: len(pilot.app.screen.query_one("#steps", Rows).rows) == 3, deadline_s=DEADLINE_S)
-        await pilot.press("end", "enter")
+        await go_to(pilot, edit)
+        await pilot.press("enter")
         await until(pilot, lambda: isinstance(pilot.app.screen, QuestionPage), deadline_s=DEADLINE_S)
         await until(pilot, lambda: "It is adopted." in screen_text(pilot), deadline_s=DEADLINE_S)
     agree(
@@ -145,7 +156,9 @@ async def test_a_study_circle_decides_from_the_first_book_to_its_rules(
         await until(pilot, lambda: "+ 200" in screen_text(pilot), deadline_s=DEADLINE_S)
         await pilot.press("ctrl+s")
         await until(
-            pilot, lambda: any(one["class"] == "charter" and one["state"] == "open" for one in anna.lines("proposals"))
+            pilot,
+            lambda: any(one["class"] == "charter" and one["state"] == "open" for one in anna.lines("proposals")),
+            deadline_s=DEADLINE_S,
         )
     (second,) = [
         one["proposal"] for one in anna.lines("proposals") if one["class"] == "charter" and one["state"] == "open"

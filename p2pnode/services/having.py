@@ -14,10 +14,10 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.have_messages import MAX_ASK_BYTES, MAX_PEERS, PROTOCOL, Extent, Holding, decode_ask
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, PeerError
 from p2pnode.ports import Network, Store, Stream
+from p2pnode.services.asked import receive_request
 from p2pnode.services.fetch import Fetching
-from p2pnode.services.framing import receive_frame, send_frame
+from p2pnode.services.framing import send_frame
 
 STREAMS_PER_PEER = 16
 """One a content that a peer fetches: as many transfers as run at a time."""
@@ -45,17 +45,11 @@ class Having:
         self._network.serve(PROTOCOL, self._serve, streams_per_peer=STREAMS_PER_PEER)
 
     async def _serve(self, stream: Stream) -> None:
-        frame = None
-        with trio.move_on_after(ASK_TIMEOUT_S):
-            frame = await receive_frame(stream, MAX_ASK_BYTES)
-        if frame is None:
-            return
-        try:
-            root = decode_ask(frame)
-        except DecodeError as error:
-            self._network.penalise(stream.peer, 25, f"have request: {error.message}")
-            raise PeerError(f"a malformed request: {error.message}") from error
-        await self._tell(stream, root)
+        root = await receive_request(
+            self._network, stream, decode_ask, "have request", limit=MAX_ASK_BYTES, timeout_s=ASK_TIMEOUT_S
+        )
+        if root is not None:
+            await self._tell(stream, root)
 
     async def _tell(self, stream: Stream, root: Cid) -> None:
         told: Holding | None = None

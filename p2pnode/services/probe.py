@@ -19,6 +19,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.core.probe_messages import MAX_ANSWER_BYTES, MAX_ASK_BYTES, PROTOCOL, Answer, Ask, Block, Found
 from p2pnode.errors import DecodeError, NetworkError, P2pnodeError, PeerError
 from p2pnode.ports import Network, Stream, Traffic, WallClock
+from p2pnode.services.asked import receive_request
 from p2pnode.services.framing import receive_exactly, receive_frame, send_frame
 from p2pnode.services.rates import TokenBuckets
 
@@ -76,16 +77,11 @@ class Probes:
         return answer
 
     async def _serve(self, stream: Stream) -> None:
-        frame = None
-        with trio.move_on_after(ASK_TIMEOUT_S):
-            frame = await receive_frame(stream, MAX_ASK_BYTES)
-        if frame is None:
+        ask = await receive_request(
+            self._network, stream, Ask.from_bytes, "probe", limit=MAX_ASK_BYTES, timeout_s=ASK_TIMEOUT_S
+        )
+        if ask is None:
             return
-        try:
-            ask = Ask.from_bytes(frame)
-        except DecodeError as error:
-            self._network.penalise(stream.peer, 25, f"probe: {error.message}")
-            raise PeerError(f"a malformed probe: {error.message}") from error
         block, found = await self._examine(stream.peer, ask)
         answer = Answer(block, found, max(0, int(self._clock() * 1000)))
         with trio.move_on_after(ASK_TIMEOUT_S):

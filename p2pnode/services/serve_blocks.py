@@ -15,10 +15,10 @@ import trio
 from p2pnode.core.cid import Cid
 from p2pnode.core.fetch_messages import MAX_REQUEST_BYTES, PROTOCOL, Status, decode_request, encode_head
 from p2pnode.core.ids import PeerId
-from p2pnode.errors import DecodeError, PeerError, StoreError, TimedOutError
+from p2pnode.errors import StoreError, TimedOutError
 from p2pnode.limits import MIB
 from p2pnode.ports import Network, Store, Stream, Traffic
-from p2pnode.services.framing import receive_frame
+from p2pnode.services.asked import receive_request
 from p2pnode.services.turns import Turns
 
 log = logging.getLogger("p2pnode.serve")
@@ -57,16 +57,9 @@ class ServeBlocks:
         self._network.serve(PROTOCOL, self._serve, streams_per_peer=STREAMS_PER_PEER)
 
     async def _serve(self, stream: Stream) -> None:
-        while True:
-            with trio.move_on_after(IDLE_TIMEOUT_S) as idle:
-                frame = await receive_frame(stream, MAX_REQUEST_BYTES)
-            if idle.cancelled_caught or frame is None:
-                return
-            try:
-                request = decode_request(frame)
-            except DecodeError as error:
-                self._network.penalise(stream.peer, 25, f"fetch request: {error.message}")
-                raise PeerError(f"a malformed request: {error.message}") from error
+        while request := await receive_request(
+            self._network, stream, decode_request, "fetch request", limit=MAX_REQUEST_BYTES, timeout_s=IDLE_TIMEOUT_S
+        ):
             await self._answer(stream, request.cids)
 
     async def _answer(self, stream: Stream, cids: tuple[Cid, ...]) -> None:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import logging
 import os
-import random
 import statistics
 import sys
 import time
@@ -30,22 +29,13 @@ from libp2p.pubsub.pubsub import Pubsub
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
+from scripts.benchmarks.meshes import edges
+
 NODES, NEIGHBOURS, MESSAGE_BYTES = 20, 6, 300
 SETTLE_S, LATE_S = 6.0, 2.0
 TABLE_PEERS = 19
 TOPIC = "bench"
 LOOPBACK = Multiaddr("/ip4/127.0.0.1/tcp/0")
-
-
-def edges() -> set[tuple[int, int]]:
-    """A ring, and as many links across that a node has NEIGHBOURS on average: the same for both libraries."""
-    rng = random.Random(4)
-    chosen = {(number, (number + 1) % NODES) for number in range(NODES)}
-    while len(chosen) < NODES * NEIGHBOURS // 2:
-        one, other = rng.sample(range(NODES), 2)
-        if (other, one) not in chosen:
-            chosen.add((one, other))
-    return chosen
 
 
 # ---------------------------------------------------------------- gossip
@@ -92,7 +82,7 @@ async def _our_topics(heard: Callable[[bytes], None]) -> AsyncIterator[Publish]:
     async with networks(NODES) as nodes:
         for node in nodes:
             await node.join_topic(TOPIC, lambda forwarder, data: True, lambda forwarder, data: heard(data))
-        for one, other in edges():
+        for one, other in edges(NODES, NEIGHBOURS):
             await link(nodes[one], nodes[other])
 
         async def publish(number: int, data: bytes) -> None:
@@ -123,7 +113,7 @@ async def _stock_topics(heard: Callable[[bytes], None]) -> AsyncIterator[Publish
 
         for host, pubsub in zip(hosts, topics, strict=True):
             nursery.start_soon(read, host, await pubsub.subscribe(TOPIC))
-        for one, other in edges():
+        for one, other in edges(NODES, NEIGHBOURS):
             await hosts[one].connect(_info(hosts[other]))
 
         async def publish(number: int, data: bytes) -> None:

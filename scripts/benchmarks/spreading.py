@@ -6,7 +6,6 @@ has admitted it, and the median of the same. Fifty nodes share one processor her
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
 from contextlib import suppress
@@ -22,6 +21,7 @@ from p2pnode.net.network import Libp2pNetwork
 from p2pnode.services.admission import Change
 from p2pnode.services.gossip import Gossip
 from scripts.benchmarks.figures import Figure
+from scripts.benchmarks.meshes import edges
 from tests.support.circles import Circle, Node, key
 from tests.support.net import link, networks
 
@@ -59,7 +59,7 @@ async def _spread() -> list[float]:
             node.admission.watch(note)
             gossips.append(Gossip(node.store, network, node.admission, time.time))
             await gossips[-1].start(nursery)
-        for one, other in _edges():
+        for one, other in edges(NODES, NEIGHBOURS):
             await _link(opened[one], opened[other])
         await trio.sleep(SETTLE_S)
         for number in range(BALLOTS):
@@ -90,14 +90,3 @@ async def _cast(
     ballot = circle.ballot(person, b"question %d" % number)
     cast[ballot.id], heard[ballot.id] = time.perf_counter(), []
     await gossip.publish_records(circle.id, [encode_signed(ballot)])
-
-
-def _edges() -> set[tuple[int, int]]:
-    """A ring, and as many links across that a node has NEIGHBOURS on the average."""
-    rng = random.Random(4)
-    chosen = {(number, (number + 1) % NODES) for number in range(NODES)}
-    while len(chosen) < NODES * NEIGHBOURS // 2:
-        one, other = rng.sample(range(NODES), 2)
-        if (other, one) not in chosen:
-            chosen.add((one, other))
-    return chosen

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.interop.install import NotInstallable, install
 from tests.interop.js_node import JsNode
 from tests.nat import street
 from tests.nat.homes import Homes, address_of, until
@@ -19,14 +18,6 @@ from tests.nat.street import Site, Street
 pytestmark = [pytest.mark.network, pytest.mark.foreign]
 
 PORT, CLOSED = 4001, 4002
-
-
-@pytest.fixture(scope="module")
-def foreign() -> Path:
-    try:
-        return install()
-    except NotInstallable as missing:
-        pytest.skip(str(missing))
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.interop.install import NotInstallable, install
 from tests.interop.js_node import JsNode
 from tests.nat import street
 from tests.nat.homes import Homes, address_of, circuit_of, until
@@ -23,14 +22,6 @@ from tests.support.daemons import RealDaemon
 pytestmark = [pytest.mark.network, pytest.mark.foreign]
 
 PORT = 4001
-
-
-@pytest.fixture(scope="module")
-def foreign() -> Path:
-    try:
-        return install()
-    except NotInstallable as missing:
-        pytest.skip(str(missing))
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from p2pnode.core.skeleton import SkeletonWalk
 from p2pnode.errors import DecodeError, NotFoundError, P2pnodeError
 from p2pnode.limits import MIB
 from p2pnode.ports import Content, Incoming, Store, Tx
+from p2pnode.services import wanted
 from p2pnode.services.outbox import PROVIDE, enqueue_work, root_key
-from p2pnode.services.transfers import WANTED
 from p2pnode.services.wanted_files import wanted_file
 
 BATCH_BYTES = 8 * MIB
@@ -159,7 +159,7 @@ def keep_content(tx: Tx, root: Cid, now: float, *, public: bool = True) -> None:
     """Part of a transaction: the content is pinned, and works that name it are kept now; what is public is to be told."""
     tx.pin(root)
     tx.set_public(root, public)
-    tx.set_meta(WANTED + str(root), None)
+    wanted.forget(tx, root)
     if not public:
         return
     tx.enqueue(PROVIDE, root_key(root), now)

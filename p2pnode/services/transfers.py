@@ -9,54 +9,42 @@ from __future__ import annotations
 import logging
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
 
 from p2pnode.core.cid import Cid
-from p2pnode.core.ids import WORK_PREFIX, PeerId, id_text, split_text
-from p2pnode.core.search_messages import PROTOCOL as SEARCH_PROTOCOL
+from p2pnode.core.ids import WORK_PREFIX, id_text, split_text
 from p2pnode.errors import (
     ChangedError,
     DecodeError,
-    FullDiskError,
-    NetworkError,
-    NoRoomError,
     NotFoundError,
     P2pnodeError,
     RefusedError,
     TimedOutError,
 )
 from p2pnode.ports import Content, Emit, Json, Network, Store, Traffic, Tx, WallClock, Work
+from p2pnode.services import wanted
 from p2pnode.services.background import contained
-from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.export import export
 from p2pnode.services.fetch import Fetching
 from p2pnode.services.ipfs import Ipfs
 from p2pnode.services.lens import refuse_blocked
-from p2pnode.services.outbox import PROVIDE, enqueue_work, root_key
-from p2pnode.services.running import OnProgress, Remembered, Running, key_of, limit_of
+from p2pnode.services.running import OnProgress, Running, limit_of
 from p2pnode.services.search import Search
 from p2pnode.services.selection import Selection, both
 from p2pnode.services.telling import differences, in_words
 from p2pnode.services.transfer import Mode, Transfer, no_limit
+from p2pnode.services.transfer_course import Course
 from p2pnode.services.walk import read_skeleton
 
 log = logging.getLogger("p2pnode.transfers")
 
 KEPT_FINISHED = 100
 """Finished transfers that are still shown."""
-MAX_RUNNING = 16
-"""Transfers at a time: each has its own providers and buffers. Others wait for their turn."""
 MAX_LISTED = 1000
 """Unfinished transfers, paused and waiting ones too: each is a row in every list."""
-NEIGHBOURS_ASKED = 8
-"""Connected peers that are asked although nobody said that they have it: a want list of one block is cheap."""
-ROOM_RETRY_S = 60.0
-"""Seconds before a transfer that ran out of room looks whether there is some again."""
-WANTED = "wanted/"
-"""Prefix of the meta keys under which unfinished transfers are remembered."""
 
 
 class Transfers:
@@ -74,28 +62,25 @@ class Transfers:
         ipfs: Ipfs | None = None,
         traffic: Traffic | None = None,
     ) -> None:
-        """`limited` says in words by what rate the node is held back now, if it is. With `ipfs` others than p2pnodes are asked too.
-        With `traffic` transfers wait while it says so."""
-        self._traffic = traffic
-        self._ipfs = ipfs
-        self._store, self._network, self._search = store, network, search
-        self._clock, self._emit, self._wake_outbox, self._limited = clock, emit, wake_outbox, limited
+        """`limited` says in words by what rate the node is held back now, if it is; `ipfs` and `traffic`: see Course."""
+        self._store, self._search = store, search
+        self._clock, self._emit, self._limited = clock, emit, limited
+        self._course = Course(store, network, search, clock, emit, wake_outbox, ipfs, traffic)
         self._running: dict[Cid, Running] = {}
         self._finished: list[Transfer] = []
-        self._places = trio.Semaphore(MAX_RUNNING)
         self._count = 0
         self._nursery: trio.Nursery | None = None
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Transfers run in `nursery`; those that a stop interrupted go on."""
         self._nursery = nursery
-        for key, value in await self._store.read(lambda tx: tx.meta_with_prefix(WANTED)):
+        for root, remembered in await wanted.remembered(self._store):
             try:
-                await self._take_up(Cid.parse(key.removeprefix(WANTED)), Remembered.from_bytes(value))
+                await self._take_up(root, remembered)
             except P2pnodeError as error:
                 log.warning("an unfinished transfer cannot go on: %s", error)
 
-    async def _take_up(self, root: Cid, remembered: Remembered) -> None:
+    async def _take_up(self, root: Cid, remembered: wanted.Remembered) -> None:
         def known(tx: Tx) -> list[Work]:
             return [work for id in remembered.works if (work := tx.work(id)) is not None]
 
@@ -139,14 +124,14 @@ class Transfers:
             running.resumed = trio.Event()
             running.scope.cancel()
             running.transfer.say("paused", "paused by you")
-            await self._remember(running)
+            await wanted.remember(self._store, running)
 
     async def resume(self, transfer: str) -> None:
         """Go on with one that was paused. Nothing happens if it runs."""
         running = self._find(transfer)
         if running.paused:
             running.paused = False
-            await self._remember(running)
+            await wanted.remember(self._store, running)
             running.resumed.set()
 
     def _find(self, transfer: str) -> Running:
@@ -230,7 +215,7 @@ class Transfers:
         if content is None or content.state != "complete":
             return None
         if work is not None and work.state == "heard":
-            await self._keep(root, [work])
+            await self._course.keep(root, [work])
         return content
 
     async def _wait(self, running: Running, work: Work | None, on_progress: OnProgress) -> Content:
@@ -287,7 +272,7 @@ class Transfers:
             running.paused = False
             running.resumed.set()
         if self._nursery is not None:
-            self._nursery.start_soon(contained, self._remember, running)
+            self._nursery.start_soon(contained, wanted.remember, self._store, running)
         return running
 
     def _begin(self, root: Cid, work: Work | None, only: Selection, mode: Mode, *, paused: bool = False) -> Running:
@@ -306,29 +291,12 @@ class Transfers:
         )
         transfer.only = only if mode == "get" else None
         works = {} if work is None else {work.id: work}
-        running = Running(transfer, self._fetching(root, transfer, lambda: running), only, mode == "get", works)
+        running = Running(transfer, self._course.fetching(root, transfer, lambda: running), only, mode == "get", works)
         running.by_cid, running.paused = work is None, paused
         running.fetching.allow(running.max_bytes)
         self._running[root] = running
         self._nursery.start_soon(contained, self._run, running)
         return running
-
-    def _fetching(self, root: Cid, transfer: Transfer, running: Callable[[], Running]) -> Fetching:
-        async def complete(content: Content) -> None:
-            await self._complete(running(), content)
-
-        return Fetching(
-            self._network,
-            self._store,
-            root,
-            transfer.title,
-            find_more=lambda: self._providers(running()),
-            transfer=transfer,
-            on_complete=complete,
-            only=(),
-            max_bytes=0,
-            bitswap=None if self._ipfs is None else self._ipfs.bitswap,
-        )
 
     def _told(self, running: Running) -> None:
         shown = running.transfer.json()
@@ -338,126 +306,17 @@ class Transfers:
         seen = running.transfer.last_seen
         if running.transfer.state == "waiting" and running.remembered_seen != seen and self._nursery is not None:
             running.remembered_seen = seen
-            self._nursery.start_soon(contained, self._remember, running)
+            self._nursery.start_soon(contained, wanted.remember, self._store, running)
 
     async def _run(self, running: Running) -> None:
         try:
-            while await self._once(running):
-                pass
+            await self._course.run(running)
         except P2pnodeError as error:
             running.error = error
             running.transfer.say("failed", in_words(error))
-            await self._forget(running)  # may fail too, on a full disk: then the next start tries it once more
+            await self._course.forget(running)  # may fail too, on a full disk: then the next start tries it once more
         finally:
             del self._running[running.transfer.root]
             self._finished = [*self._finished, running.transfer][-KEPT_FINISHED:]
             running.complete.set()
             running.over.set()
-
-    async def _once(self, running: Running) -> bool:
-        """Fetch until it ends, is paused or is cancelled; whether it may go on."""
-        with running.scope:
-            try:
-                await self._until_done(running)
-                return False
-            except (NoRoomError, FullDiskError) as error:
-                if running.transfer.last_seen is None:
-                    raise  # nothing came yet: who asked for it hears at once that it does not fit
-                running.transfer.say("queued", f"waits for room, and looks every minute: {in_words(error)}")
-                await trio.sleep(ROOM_RETRY_S)
-        if running.cancelled:
-            running.transfer.say("cancelled", "cancelled; what came is kept")
-            await self._forget(running)
-            return False
-        running.scope = trio.CancelScope()
-        running.fetching = self._fetching(running.transfer.root, running.transfer, lambda: running)
-        return True
-
-    async def _until_done(self, running: Running) -> None:
-        await self._remember(running)
-        if running.paused:
-            running.transfer.say("paused", "paused by you")
-            await running.resumed.wait()
-        if self._traffic is not None and (reason := self._traffic.waiting_reason()):
-            running.transfer.say("queued", reason)
-            await self._traffic.allowed()
-        await self._fetch(running)
-        self._say_done(running)
-
-    async def _fetch(self, running: Running) -> None:
-        transfer = running.transfer
-        if running.wanted:
-            running.fetching.choose(running.only)
-        running.fetching.allow(running.max_bytes)
-        if self._places.value == 0:
-            transfer.say("queued", f"waits for its turn: {MAX_RUNNING} transfers run already")
-        async with self._places:
-            transfer.say("finding", "looking for providers")
-            heard = [peer for work in running.works for peer in self._search.heard_from(work)]
-            await running.fetching.run(heard)
-
-    def _say_done(self, running: Running) -> None:
-        count = len(running.transfer.used_providers)
-        source = f"from {count} provider{'' if count == 1 else 's'}"
-        if not running.wanted:
-            running.transfer.say("done", f"read, {source}; what came is kept for a while")
-        elif running.content is not None and running.content.state == "complete":
-            running.transfer.say("done", f"complete, {source}")
-        else:
-            running.transfer.say("done", f"what was chosen is complete, {source}")
-
-    async def _complete(self, running: Running, content: Content) -> None:
-        """Everything that was chosen is on the disk."""
-        if not running.wanted:
-            return
-        takers = [work for work in running.works.values() if content.size <= limit_of(work)]
-        if takers or running.by_cid or not running.works:
-            await self._keep(running.transfer.root, takers)
-        running.content = content
-        running.complete.set()
-        transfer = running.transfer
-        self._emit("work.fetched", {"work": transfer.work, "cid": str(transfer.root), "title": transfer.title})
-
-    async def _providers(self, running: Running) -> list[PeerId]:
-        """Who may have it: who the DHT names, then who answered a search with it, then neighbours."""
-        found: list[PeerId] = []
-        try:
-            found += await self._network.find_providers(root_key(running.transfer.root))
-        except NetworkError as error:
-            log.debug("no providers from the DHT: %s", error.message)
-        for work in running.works:
-            found += self._search.heard_from(work)
-        neighbours = [view.peer for view in self._network.peers() if SEARCH_PROTOCOL in view.protocols]
-        strangers = [] if self._ipfs is None else await self._ipfs.providers(running.transfer.root)
-        return list(dict.fromkeys(found + neighbours[:NEIGHBOURS_ASKED] + strangers))
-
-    # ------------------------------------------------------------ what is remembered
-
-    async def _remember(self, running: Running) -> None:
-        if running.wanted and not running.complete.is_set():
-            key, value = key_of(WANTED, running.transfer.root), Remembered.of(running).to_bytes()
-            await self._store.write(lambda tx: tx.set_meta(key, value))
-
-    async def _forget(self, running: Running) -> None:
-        with trio.CancelScope(shield=True):
-            await self._store.write(lambda tx: tx.set_meta(key_of(WANTED, running.transfer.root), None))
-
-    async def _keep(self, root: Cid, works: Sequence[Work]) -> None:
-        """ONE transaction: kept, pinned, and what is to be told of it."""
-        now = self._clock()
-
-        def keep(tx: Tx) -> None:
-            tx.pin(root)
-            tx.set_public(root, True)
-            tx.set_meta(key_of(WANTED, root), None)
-            if not works:
-                tx.enqueue(PROVIDE, root_key(root), now)
-            for work in works:
-                if tx.work(work.id) is None:  # the catalogue keeps what was only heard for a while
-                    put_manifest(tx, work.manifest, state="heard", private=False, added=now)
-                if work.state == "heard":
-                    tx.set_work_state(work.id, "kept")
-                enqueue_work(tx, work, now)
-
-        await self._store.write(keep)
-        self._wake_outbox()

@@ -24,7 +24,7 @@ from p2pnode.errors import (
     TimedOutError,
 )
 from p2pnode.ports import Json, Tx
-from p2pnode.services import transfers
+from p2pnode.services import transfer_course
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.publish import Description, Publish
 from p2pnode.services.search import Search
@@ -159,7 +159,7 @@ async def test_a_full_disk_fails_the_transfer_and_says_so(tmp_path: Path, monkey
 async def test_a_disk_that_fills_up_on_the_way_makes_the_transfer_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: P2pnodeError
 ) -> None:
-    monkeypatch.setattr(transfers, "ROOM_RETRY_S", 0.02)
+    monkeypatch.setattr(transfer_course, "ROOM_RETRY_S", 0.02)
     put_leaf, came, is_full = StoreIncoming.put_leaf, 0, True
 
     async def fills_up(self: StoreIncoming, cid: Cid, data: bytes) -> None:

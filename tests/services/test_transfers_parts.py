@@ -16,9 +16,9 @@ from p2pnode.errors import NotFoundError, RefusedError, TimedOutError, UsageErro
 from p2pnode.ports import Json, Tx
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.reading import READ_AHEAD_BYTES, Reading
-from p2pnode.services.running import Remembered
 from p2pnode.services.selection import both, selection
 from p2pnode.services.transfer import Transfer
+from p2pnode.services.wanted import Remembered
 from tests.services.test_transfers import Sharer, a_book, two, until
 from tests.support.people import NOON
 

@@ -237,7 +237,7 @@ def propose_charter(call: Call, /, circle: str, rules: tuple[str, ...], reason: 
     told = {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in given.items()
-        if value not in (None, (), False)
+        if value is not None and value is not False and value != ()  # 0 is said, too: `--f 0`
     }
     if rules:
         told["classes"] = dict(read_rule(text) for text in rules)

@@ -8,7 +8,7 @@ from p2pnode.errors import UsageError
 
 HERE_ONLY: Final = frozenset(
     {
-        *("daemon", "rescue", "cid", "open", "gateway", "help", "bundle", "car"),
+        *("daemon", "service", "rescue", "backup", "restore", "cid", "open", "gateway", "help", "bundle", "car"),
         *("device pair", "device rename", "device revoke", "device leave"),
         *("identity backup", "identity restore", "identity passphrase"),
     }

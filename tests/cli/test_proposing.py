@@ -82,3 +82,11 @@ def test_an_invite_is_closed_and_shown_as_a_code(cli: Cli, serve: Serve) -> None
     shown = cli("circle", "invite", "R", "--uses", "3", "--hours", "2", "--qr").out
     assert "▄" in shown and shown.endswith("p2pnode:invite/abc\n")
     assert daemon.calls[-1] == ("circle.invite", {"circle": "R", "uses": 3, "hours": 2.0})
+
+
+def test_a_number_that_is_nought_is_said_like_any_other(cli: Cli, serve: Serve) -> None:
+    daemon = serve({"proposal.open": {"proposal": "p-x"}})
+    cli("propose", "charter", "R", "--f", "0")
+    assert daemon.calls[-1][1]["rules"] == {"f": 0}
+    cli("propose", "stewards", "R", "--remove", "k-a", "--f", "0")
+    assert daemon.calls[-1][1]["f"] == 0

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 
 from p2pnode.cli.main import root
-from p2pnode.cli.remote import HERE_ONLY
+from p2pnode.cli.remote import HERE_ONLY, refuse_remote
 from p2pnode.config import Home
 from p2pnode.control import session
 from p2pnode.control.aio import ControlClient
@@ -207,3 +207,9 @@ def test_every_command_that_is_done_here_only_exists() -> None:
         for word in words.split():
             assert isinstance(command, click.Group) and word in command.commands, words
             command = command.commands[word]
+
+
+@pytest.mark.parametrize("words", ["service install", "service uninstall", "backup", "restore"])
+def test_what_would_be_done_to_this_machine_instead_is_refused(words: str) -> None:
+    with pytest.raises(UsageError, match="not with --node server"):
+        refuse_remote(f"p2pnode {words}", "server")

@@ -116,8 +116,11 @@ def _point_to(config: Path, library: str | None) -> str | None:
 
     What it was, if it was something else than the default.
     """
-    text = config.read_text(encoding="utf-8") if config.exists() else ""
-    was = tomllib.loads(text).get("library") or None
+    try:
+        text = config.read_text(encoding="utf-8") if config.exists() else ""
+        was = tomllib.loads(text).get("library") or None
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
+        raise DecodeError(f"config.toml in this backup cannot be read: {error}", hint="use another backup") from error
     if was is None and library is None:
         return None
     text = _LIBRARY_LINE.sub("", text)

@@ -136,7 +136,9 @@ def read_archive(
                     found[info.name] = _take(tar, info, extract_to(_safe(info.name)), found, on_bytes)
     except FileNotFoundError as error:
         raise StoreError(f"{error.filename}: {error.strerror}") from error
-    except (tarfile.TarError, EOFError, UnicodeError, ValueError) as error:
+    except IsADirectoryError as error:
+        raise DecodeError(f"{error.filename or path} is a folder", hint="name the file of a backup") from error
+    except (tarfile.TarError, EOFError, UnicodeError, ValueError, RecursionError) as error:
         raise DecodeError(f"{path} is no whole backup: {error}", hint=_ANOTHER) from error
     except OSError as error:
         raise StoreError(
@@ -188,13 +190,18 @@ def _head(tar: tarfile.TarFile, info: tarfile.TarInfo) -> dict[str, Any]:
 
 
 def _read(tar: tarfile.TarFile, info: tarfile.TarInfo, most: int) -> bytes:
-    file = tar.extractfile(info) if info.isreg() else None
+    file = _plain(tar, info)
     if file is None or info.size > most:
         raise DecodeError(f"{info.name} in this backup is no file that it could be", hint=_ANOTHER)
     data = file.read(info.size)
     if len(data) != info.size:
         raise DecodeError("the backup was cut short", hint=_ANOTHER)
     return data
+
+
+def _plain(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes] | None:
+    """Its bytes, if it is a file that has them all in the archive: one with holes could be a terabyte out of nothing."""
+    return tar.extractfile(info) if info.isreg() and not info.issparse() else None
 
 
 def _sums(data: bytes) -> dict[str, tuple[int, str]]:
@@ -221,7 +228,7 @@ def _take(
     found: dict[str, tuple[int, str]],
     on_bytes: Callable[[int], None],
 ) -> tuple[int, str]:
-    file = tar.extractfile(info) if info.isreg() else None
+    file = _plain(tar, info)
     if file is None or info.name in found:
         raise DecodeError(f"{info.name!r} in this backup is no plain file, or is there twice", hint=_ANOTHER)
     reading = _Summed(file, info.size, on_bytes)

@@ -106,6 +106,46 @@ def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
         read(archive, tmp_path / "out")
 
 
+def test_a_file_with_holes_is_refused_before_it_fills_the_disk(tmp_path: Path) -> None:
+    head = json.dumps({"format": "p2pnode backup", "version": 1}).encode()
+    with tarfile.open(tmp_path / "a", "w") as tar:
+        info = tarfile.TarInfo(HEAD)
+        info.size = len(head)
+        tar.addfile(info, io.BytesIO(head))
+    holes = tarfile.TarInfo("library/bomb")
+    holes.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(holes.tobuf(tarfile.GNU_FORMAT))
+    header[386:410] = b"00000000000\0" * 2  # one piece of data, of no bytes
+    header[483:495] = b"00000400000\0"  # and a size of 128 KiB all the same
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    whole = (tmp_path / "a").read_bytes()
+    (tmp_path / "a").write_bytes(whole[:1024] + bytes(header) + whole[1024:])
+    with tarfile.open(tmp_path / "a") as tar:
+        assert tar.getmember("library/bomb").size == 128 << 10
+    with pytest.raises(DecodeError, match="no plain file"):
+        read(tmp_path / "a", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("at", [HEAD, SUMS])
+def test_json_without_a_bottom_is_refused(tmp_path: Path, at: str) -> None:
+    head = json.dumps({"format": "p2pnode backup", "version": 1}).encode()
+    with tarfile.open(tmp_path / "a", "w") as tar:
+        for name, data in ((HEAD, head), (SUMS, b"{}")):
+            data = b"[" * 60_000 if name == at else data
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    with pytest.raises(DecodeError, match="no whole backup"):
+        read(tmp_path / "a")
+
+
+def test_a_folder_is_no_backup(tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match="is a folder"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"x" * 5000, b"\0" * 20000, b'{"format": "p2pnode backup"}'], ids=["empty", "text", "zeros", "json"]
 )

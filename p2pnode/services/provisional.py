@@ -23,6 +23,8 @@ from p2pnode.ports import Store, Tx, WallClock
 Roll = Mapping[PublicKey, Sequence[PublicKey]]
 """Member -> members who vouch for it; a steward has itself among them."""
 
+REMEMBERED_KEYS = 4096
+"""Pseudonyms of one circle with which a session settled: strangers go first, the longest unheard before others."""
 INLINE_RECORDS = 300
 """Counted at once: some milliseconds. More of them, and all that a fork inherits, are counted in a worker thread."""
 
@@ -47,8 +49,12 @@ class Provisional:
         return max(self._synced.get(circle, {}).values(), default=None)
 
     def synced(self, circle: CircleId, key: PublicKey) -> None:
-        """A session with that pseudonym settled everything."""
-        self._synced.setdefault(circle, {})[key] = self._clock()
+        """A session with that pseudonym settled everything. It may be a stranger's, of which one peer can make any number."""
+        synced, roll = self._synced.setdefault(circle, {}), self._rolls.get(circle, {})
+        synced.pop(key, None)
+        synced[key] = self._clock()
+        if len(synced) > REMEMBERED_KEYS:
+            del synced[next((one for one in synced if one not in roll), next(iter(synced)))]
 
     def is_member(self, circle: CircleId, key: PublicKey) -> bool:
         return key in self._rolls.get(circle, {})

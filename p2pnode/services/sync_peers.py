@@ -38,6 +38,8 @@ SESSIONS_PER_S, SESSION_BURST = 0.2, 12
 """Sessions that one peer may begin: a dozen circles at once, then one in five seconds."""
 SALTED_PER_DAY = 4
 """Salted sessions that one peer may begin with us, each of which reads our whole index: one a day, and some to go on with."""
+REMEMBERED_PAIRS = 4096
+"""Circles and peers of which the last session is remembered: more than are connected; the oldest goes first."""
 CUTS_FOLLOWED = 64
 """Sessions in a row with one peer, while each is cut and brings something: half a gigabyte."""
 PEER_ERROR_POINTS = 25
@@ -145,9 +147,16 @@ class SyncPeers:
                 await stream.reset()
             raise
         finally:
-            self._ended_at[circle, peer] = trio.current_time()
+            self._met((circle, peer))
         await stream.aclose()
         return outcome
+
+    def _met(self, pair: Pair) -> None:
+        """Remember when; also of a peer that went in the middle of it, which nobody takes away again."""
+        self._ended_at.pop(pair, None)
+        self._ended_at[pair] = trio.current_time()
+        while len(self._ended_at) > REMEMBERED_PAIRS:
+            del self._ended_at[next(iter(self._ended_at))]
 
     def _salt(self, circle: CircleId, peer: PeerId) -> bytes | None:
         """What a session with that peer is salted with, if it is time for one."""
@@ -181,7 +190,7 @@ class SyncPeers:
     ) -> Outcome:
         peer, pair = stream.peer, (circle, stream.peer)
         self._proven.setdefault(circle, {})[peer] = theirs
-        self._ended_at[circle, peer] = trio.current_time()  # not ended, but nobody need begin another
+        self._met(pair)  # not ended, but nobody need begin another
         outcome = await reconcile(
             stream,
             self._store,
@@ -191,7 +200,7 @@ class SyncPeers:
             salt=salt,
             may_salt=lambda: self._salted.take(peer),
         )
-        self._ended_at[pair] = trio.current_time()
+        self._met(pair)
         (self._rests.in_vain if outcome.in_vain else self._rests.worked)(pair)
         if outcome.complete:
             self._days.settled(pair)

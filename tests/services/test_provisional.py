@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from p2pnode.core.ids import CircleId, QuestionId, parse_id
+from p2pnode.core.ids import CircleId, PublicKey, QuestionId, parse_id
 from p2pnode.ports import Json
+from p2pnode.services import provisional
 from p2pnode.services.provisional import Provisional
 from tests.support.people import Person, circle_id, people
 
@@ -61,3 +62,19 @@ async def test_whom_a_fork_inherited_is_on_its_roll() -> None:
         await ben.circles.join((await anna.circles.invites.make(parent))["invite"])
         fork = circle_id(await anna.circles.forking.fork(parent, "Others"))
         assert (await roll_of(anna, fork)).is_member(fork, await ben.key(parent))
+
+
+async def test_strangers_who_make_key_after_key_push_no_member_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provisional, "REMEMBERED_KEYS", 8)
+    async with people("anna", "ben") as (anna, ben):
+        circle = await anna.create()
+        await ben.circles.join((await anna.circles.invites.make(circle))["invite"])
+        told, member = await roll_of(anna, circle), await ben.key(circle)
+        told.synced(circle, member)
+        for number in range(100):
+            told.synced(circle, PublicKey(number.to_bytes(32, "big")))
+        assert len(told._synced[circle]) == 8 and member in told._synced[circle]
+        unread = Provisional(anna.store, anna.clock)
+        for number in range(100):
+            unread.synced(circle, PublicKey(number.to_bytes(32, "big")))
+        assert len(unread._synced[circle]) == 8, "while the roll is not known, too"

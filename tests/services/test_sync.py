@@ -21,7 +21,7 @@ from p2pnode.core.sync_hello import (
 )
 from p2pnode.errors import NetworkError
 from p2pnode.ports import Stream
-from p2pnode.services import sync_session
+from p2pnode.services import sync_peers, sync_session
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.sync import circle_key
 from p2pnode.services.sync_peers import PROTOCOL
@@ -389,3 +389,17 @@ async def test_equal_circles_cost_about_338_bytes(autojump_clock: trio.testing.M
 
 def test_circle_keys_are_the_protocols() -> None:
     assert circle_key(CircleId(bytes(32))).hex() == "be79df19cc8a0a5f9f343c708a003f281d882b29509c78ce3824bce8ef406b10"
+
+
+@pytest.mark.trio
+async def test_peers_that_go_in_the_middle_of_a_session_are_not_remembered_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sync_peers, "REMEMBERED_PAIRS", 3)
+    async with a_hub() as hub:
+        peers = (await founder(hub, circle_of_ann())).sync._peers
+        pairs = [(CircleId(bytes(32)), PeerId(f"peer {number}")) for number in range(10)]
+        for pair in pairs:
+            peers.gone(pair[1])  # before the session notices
+            peers._met(pair)
+        assert list(peers._ended_at) == pairs[-3:]

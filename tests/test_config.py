@@ -41,6 +41,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(home:
         ('log_level = "loud"', "log_level"),
         ('network = "a/b"', "network"),
         ("this is no TOML", "config.toml"),
+        ("a = " + "[" * 5000, "config.toml"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(home: Home, text: str, named: str) -> None:

@@ -67,7 +67,7 @@ class Settings:
     """What a person may set. Every field can stand in config.toml and, upper-cased behind P2PNODE_, in the environment."""
 
     listen: tuple[str, ...] = ()
-    """Multiaddrs to listen on; empty = every IPv4 interface, on a free port picked once and kept."""
+    """Multiaddrs to listen on; empty = every interface, IPv4 and IPv6 (where there is any), on one free port picked once and kept."""
     bootstrap: tuple[str, ...] = ()
     """Multiaddrs of peers to connect to at start; none is built in."""
     relays: tuple[str, ...] = ()

@@ -38,7 +38,7 @@ from p2pnode.ports import Emit
 from p2pnode.services import metrics
 from p2pnode.services.api import methods, remote_methods
 from p2pnode.services.background import contained
-from p2pnode.services.kept_ports import keep_ports, kept_ports
+from p2pnode.services.kept_ports import every_interface, keep_ports, kept_ports
 from p2pnode.services.me import Me
 from p2pnode.services.node import Node
 from p2pnode.store.sqlite import open_store
@@ -47,7 +47,6 @@ log = logging.getLogger("p2pnode.daemon")
 
 PRIVATE_UMASK = 0o077
 """The home is its owner's alone, whatever the shell's umask is: it holds keys, searches and what was read."""
-EVERY_INTERFACE = "/ip4/0.0.0.0/tcp/0"
 
 
 class _LogLine(logging.Formatter):
@@ -173,7 +172,7 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
     if created:
         log.info("a new identity was created; write down its backup: p2pnode identity backup")
     library = settings.library or str(home.library)
-    wanted = settings.listen or (EVERY_INTERFACE,)
+    wanted = settings.listen or every_interface()
     async with (
         open_store(home.database, library, settings.quota_bytes, settings.floor_bytes, time.time) as store,
         open_network(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from p2pnode.net.traffic import Traffic
 
 TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EINVAL, errno.EACCES)
 """From this port nothing can be opened to there: a connection is, or was a moment ago, or the system shares no ports."""
+ADDRESS_PREFERENCES, LASTING = 72, 2
+"""IPV6_ADDR_PREFERENCES of RFC 5014, in Linux's numbers."""
 
 
 class MeteredTCP(upstream.TCP):  # type: ignore[misc]  # libp2p is not checked
@@ -52,6 +55,8 @@ class MeteredTCP(upstream.TCP):  # type: ignore[misc]  # libp2p is not checked
             opening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if hasattr(socket, "SO_REUSEPORT"):
                 opening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                _prepare_ipv6(opening)
             await opening.bind(source)
             await opening.connect((host_of(address), int(address.split("/")[4])))
         except OSError as error:
@@ -72,3 +77,10 @@ class MeteredTCP(upstream.TCP):  # type: ignore[misc]  # libp2p is not checked
             await handler_function(stream)
 
         return super().create_listener(handle)
+
+
+def _prepare_ipv6(opening: Any) -> None:
+    """Leave the same port of IPv4 alone, and call from the address that we tell to others, not from one that lasts a day."""
+    opening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if sys.platform == "linux":
+        opening.setsockopt(socket.IPPROTO_IPV6, ADDRESS_PREFERENCES, LASTING)

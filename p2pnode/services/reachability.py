@@ -22,6 +22,9 @@ TELL_AGAIN_S = 1800.0
 SETTLE_S = 0.5
 """Changes that come together are one event."""
 
+ASK_NOW_S = 30.0
+"""For peers to dial back when a person asks: each has 20 s."""
+
 State = Literal["reachable", "relayed", "outgoing", "alone", "unknown"]
 """Everybody reaches us; others do through a third node; nobody does, but we reach others; nobody is there; nobody could tell yet."""
 
@@ -46,7 +49,7 @@ def stand(reach: Reachability, peers: Sequence[PeerView], *, lan: bool, maps_por
         )
     connected = f"connected to {len(peers)}"
     if reach.verdict == "public":
-        return Standing("reachable", f"{connected}; the internet reaches this node")
+        return _reached(reach, connected)
     help_ = _what_helps(reach, maps_ports=maps_ports)
     if reach.relays:
         return Standing("relayed", f"{connected}; reachable through a relay", f"directly is faster: {help_}")
@@ -59,6 +62,14 @@ def stand(reach: Reachability, peers: Sequence[PeerView], *, lan: bool, maps_por
     if came:
         return Standing("unknown", f"{connected}; {came} of them reached this node by themselves")
     return Standing("unknown", f"{connected}; nobody has reached this node by himself yet")
+
+
+def _reached(reach: Reachability, connected: str) -> Standing:
+    by = f" by {' and '.join(reach.reached_by)}" if reach.reached_by else ""
+    if by != " by IPv6":
+        return Standing("reachable", f"{connected}; the internet reaches this node{by}")
+    others = "who has only IPv4 comes through a relay" if reach.relays else "nobody comes who has only IPv4"
+    return Standing("reachable", f"{connected}; the internet reaches this node{by} alone, and {others}")
 
 
 def _what_helps(reach: Reachability, *, maps_ports: bool) -> str:
@@ -85,6 +96,7 @@ def as_json(reach: Reachability, standing: Standing) -> Json:
         "verdict": reach.verdict,
         "voices": reach.voices,
         "public": list(reach.public),
+        "reached_by": list(reach.reached_by),
         "mapped": reach.mapped,
         "mapped_by": reach.mapped_by,
         "port": reach.port,
@@ -108,6 +120,12 @@ class ReachabilityWatch:
         """What is known at this moment."""
         reach = self._network.reach()
         return reach, stand(reach, self._network.peers(), lan=self._lan, maps_ports=self._maps_ports)
+
+    async def ask_now(self) -> int:
+        """Have peers dial back anew, so that `now` is true now. How many were asked: nobody within a minute of the last time."""
+        with trio.move_on_after(ASK_NOW_S):
+            return await self._network.ask_outside()
+        return 0
 
     async def run(self) -> None:
         """Tell what changes; for ever."""

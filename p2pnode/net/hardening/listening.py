@@ -19,6 +19,8 @@ def listen_exclusively() -> None:
     def set_reuse_flags(sock: Any) -> None:
         if os.name == "posix":  # elsewhere SO_REUSEADDR means what SO_REUSEPORT means here
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family == socket.AF_INET6:  # else `::` takes the port of IPv4 too, and nobody can listen on both
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
     tcp._set_reuse_flags = set_reuse_flags
 

@@ -103,6 +103,29 @@ class Asking:
                 self._changed()
             await trio.sleep(LOOK_S)
 
+    async def ask_now(self) -> int:
+        """Ask as many peers as decide, of different ranges, whatever is known already; none that was asked a moment ago. How many."""
+        before = (self.verdict, self.addresses)
+        hosts, ranges = self._fresh(), set[str]()
+        asked: dict[PeerId, str] = {}
+        for peer, host in random.sample(sorted(hosts.items()), len(hosts)) if self._candidates() else ():
+            if len(asked) < ENOUGH_VOICES and (origin := origin_of(host).range) not in ranges:
+                ranges.add(origin)
+                asked[peer] = host
+        async with trio.open_nursery() as nursery:
+            for peer, host in asked.items():
+                nursery.start_soon(self._ask, peer, host)
+        if before != (self.verdict, self.addresses):
+            self._changed()
+        return len(asked)
+
+    def _fresh(self) -> dict[PeerId, str]:
+        """Who can be asked now, and where each is seen."""
+        now = trio.current_time()
+        self._rests = {peer: until for peer, until in self._rests.items() if until > now}
+        hosts = self._hosts()
+        return {p: host for p, host in hosts.items() if host and not is_near_ip(host) and p not in self._rests}
+
     def _next(self) -> PeerId | None:
         """Whom to ask now."""
         now = trio.current_time()
@@ -111,9 +134,8 @@ class Asking:
         if about - self._asked_about:
             self.moved()  # another address outside
         self._asked_about = about or self._asked_about
-        hosts = {peer: host for peer, host in self._hosts().items() if host and not is_near_ip(host)}
-        self._rests = {peer: until for peer, until in self._rests.items() if until > now}
-        fresh = [peer for peer in hosts if peer not in self._rests]
+        hosts = self._fresh()
+        fresh = list(hosts)
         if not candidates or not fresh:
             return None
         unheard = [peer for peer in fresh if not self._voices.has_of(origin_of(hosts[peer]).range, now)]

@@ -51,7 +51,7 @@ class Standing:
         verdict = self._outside.verdict
         if self._serves_dht is (verdict == "private"):
             self._serve_dht(verdict != "private")
-        if verdict == "public":
+        if self._outside.asking.without_relays == "public":
             self._relaying.let_go()
         if not self._always_relays and self._outside.wishes.relay_when_public:
             if verdict == "public" and self._relaying.hop is None:
@@ -91,6 +91,7 @@ class Standing:
             verdict=asking.verdict,
             voices=asking.voices,
             public=tuple(asking.addresses),
+            reached_by=asking.reached_by,
             mapped="".join(mapping.addresses),
             mapped_by=mapping.kind,
             port=self._outside.port,

@@ -22,7 +22,7 @@ KAD = "/test/kad/1.0.0"
 def told(network: Libp2pNetwork, address: str) -> None:
     """Three peers reached it there, or, if that is "", did not."""
     for number in range(3):
-        network.outside.asking._voices.heard(f"range {number}", address, trio.current_time())
+        network.outside.asking.of[4]._voices.heard(f"range {number}", address, trio.current_time())
     network.standing.settle()
     network._push.changed()
 

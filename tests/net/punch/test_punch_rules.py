@@ -11,7 +11,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError
 from p2pnode.net.punch.messages import HolePunch, Kind, decode, encode
 from p2pnode.net.punch.rules import MAX_ADDRESSES, punchable
-from p2pnode.net.punch.seen import MAX_OBSERVERS, Seen
+from p2pnode.net.nat.seen import MAX_OBSERVERS, Seen
 
 HOME = "/ip4/11.0.0.7/tcp/4001"
 

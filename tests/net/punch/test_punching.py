@@ -81,7 +81,7 @@ async def ask(connections: Sequence[Any], asking: Libp2pNetwork, asked: Libp2pNe
 
 async def test_who_called_is_asked_and_calls_what_it_is_told(calls: list[Sequence[str]]) -> None:
     async with called() as (left, right):
-        left.punching.seen.told(PeerId("somebody"), ELSEWHERE)
+        left.outside.seen.told(PeerId("somebody"), ELSEWHERE)
         stream = await right._open_on(left.peer_id, PROTOCOL, relayed(right, left, opened=False))
         with trio.fail_after(DEADLINE_S):
             for round_ in (1, 2, 3):
@@ -96,7 +96,7 @@ async def test_who_called_is_asked_and_calls_what_it_is_told(calls: list[Sequenc
 
 async def test_who_was_called_calls_nobody_because_he_is_told_to(calls: list[Sequence[str]]) -> None:
     async with called() as (left, right):
-        right.punching.seen.told(PeerId("somebody"), ELSEWHERE)
+        right.outside.seen.told(PeerId("somebody"), ELSEWHERE)
         assert await ask(relayed(left, right, opened=True), left, right, encode("CONNECT", [ELSEWHERE])) == b""
         assert not right.punching._begun and not calls
 

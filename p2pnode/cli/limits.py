@@ -26,7 +26,8 @@ def limits(context: click.Context) -> None:
 def show(call: Call) -> None:
     """Bytes sent and received, and the limits that hold: rates, schedule, budgets.
 
-    Every byte of every connection is counted, with its headers, as the network interface counts it.
+    Every byte is counted, with its headers, as the network interface counts it, and told apart by what it was for: each protocol, the
+    pings that keep connections alive, encryption, and the headers of packets.
     """
     _print(call, call.ask("limits.show"))
 
@@ -96,6 +97,9 @@ def _print(call: Call, answer: dict[str, Any]) -> None:
         of = f" of {bytes_in_words(answer[budget])}" if answer[budget] else ""
         return bytes_in_words(answer[name]) + of
 
+    def both(kind: dict[str, Any]) -> str:
+        return f"{bytes_in_words(kind['up_bytes'])} sent, {bytes_in_words(kind['down_bytes'])} received"
+
     print_pairs(
         [
             ("sent", bytes_in_words(answer["up_bytes"])),
@@ -104,6 +108,7 @@ def _print(call: Call, answer: dict[str, Any]) -> None:
             ("down now", rate("now_down_bytes_s")),
             ("this hour", used("hour_bytes", "budget_hour_bytes")),
             ("this month", used("month_bytes", "budget_month_bytes")),
+            *((f"of it {one['kind']}", both(one)) for one in answer.get("kinds", ())),
             *(("schedule", window) for window in answer["schedule"]),
             ("works wait", answer["waiting"]),
         ]

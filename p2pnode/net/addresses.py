@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import ifaddr
 from libp2p.peer.id import ID
@@ -130,6 +131,7 @@ def is_near(address: str) -> bool:
     return not is_circuit(address) and is_near_ip(host_of(address))
 
 
+@lru_cache(4096)
 def is_near_ip(host: str) -> bool:
     """Whether an IP address is of a local network; what is none lies nowhere near."""
     try:

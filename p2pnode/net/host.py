@@ -38,6 +38,7 @@ from p2pnode.net.hardening.swarm import MAX_HANDSHAKES
 from p2pnode.net.multistream import answering
 from p2pnode.net.noise.transport import NoiseTransport
 from p2pnode.net.places import MAX_INBOUND, Places
+from p2pnode.net.relay.circuit import is_relayed
 from p2pnode.net.tcp import MeteredTCP
 from p2pnode.net.traffic import Traffic
 
@@ -98,6 +99,7 @@ def build_host(seed: bytes, traffic: Traffic) -> BasicHost:
     )  # who gets a place is said in net.places
     swarm._places = Places()
     swarm._budget = Budget()
+    swarm._ledger = traffic.ledger
     host = BasicHost(network=swarm, disable_identify_address_discovery=True)
     swarm.notifees.clear()  # libp2p's identify and tag store: ours are in net.identify and net.peers
     host._schedule_identify = lambda *_, **__: None
@@ -119,30 +121,16 @@ async def run_host(host: BasicHost, admit: Callable[[ID], bool]) -> AsyncIterato
 
 
 async def listen_on(host: BasicHost, addresses: Sequence[str]) -> NetworkError | None:
-    """Listen on every address; the error if one cannot be listened on. With port 0 all get the same port, where it is free."""
+    """Listen on every address; the error if one cannot be listened on."""
     swarm = host.get_network()
-    for wanted in addresses:
-        address = await _listen_on_same_port(swarm, wanted) or wanted
-        if address is wanted:
-            await swarm.listen(Multiaddr(address))
+    for address in addresses:
+        await swarm.listen(Multiaddr(address))
         if address not in swarm.listeners:
             return NetworkError(
                 f"cannot listen on {address}: {_why_not(address)}", hint="choose another port with --listen"
             )
         share_port(swarm.listeners[address])
     return None
-
-
-async def _listen_on_same_port(swarm: Any, wanted: str) -> str:
-    """The address that is listened on now, "" if any other port will do: one port is one hole to be made in a firewall."""
-    taken = next((str(one) for listener in swarm.listeners.values() for one in listener.get_addrs()), "")
-    if not taken or not wanted.endswith("/tcp/0"):
-        return ""
-    address = f"{wanted[:-1]}{taken.split('/')[4]}"
-    if address in swarm.listeners:
-        return ""
-    await swarm.listen(Multiaddr(address))
-    return address if address in swarm.listeners else ""
 
 
 def _why_not(address: str) -> str:
@@ -272,6 +260,8 @@ def _gate_connections(swarm: Any, admit: Callable[[ID], bool]) -> None:
             await muxed.secured_conn.close()
             raise SwarmException("refused by this node: banned, itself, or too many connections")
         muxed.share = Share(swarm._budget, muxed.give_up)
+        if not is_relayed(muxed):
+            muxed.keep_in(swarm._ledger)
         return await add_conn(muxed, direction=direction)
 
     swarm.add_conn = add_admitted

@@ -6,9 +6,11 @@ addresses are told and dialled. Nothing here may block the loop, and no network 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -17,16 +19,19 @@ from zeroconf import InterfaceChoice, ServiceBrowser, ServiceInfo, ServiceStateC
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import UsageError
 from p2pnode.net.addresses import MAX_PEER_ADDRESSES, host_of, is_loopback, is_near, to_id, usable
+from p2pnode.net.beside import DATAGRAM_HEADER_BYTES, LOCAL, meter_of_task
 
 log = logging.getLogger("p2pnode.net")
 
 ANSWER_MS = 3000
 """For the details of a service that was announced."""
+START_S = 10.0
 CLOSE_S = 1.0
 NAME_CHARACTERS = 40
 """Of the peer ID in the service's name: a DNS label has at most 63."""
 
 Found = Callable[[PeerId, Sequence[str]], None]
+Count = Callable[[int, int], None]
 
 
 def service_type(network: str) -> str:
@@ -52,6 +57,42 @@ def decode_properties(properties: dict[bytes, bytes | None]) -> tuple[PeerId, li
     return peer, [address for address in addresses if is_near(address)]
 
 
+class CountedZeroconf(Zeroconf):  # type: ignore[misc]  # zeroconf is not checked
+    """Its datagrams, both ways, are told to `count` with their headers."""
+
+    count: Count
+
+    def async_send(self, out: Any, *arguments: Any, **options: Any) -> None:
+        super().async_send(out, *arguments, **options)
+        one_way = options.get("transport") or (arguments[3:4] or [None])[0]
+        for packet in out.packets() if hasattr(self, "count") else ():
+            self.count((len(packet) + DATAGRAM_HEADER_BYTES) * (1 if one_way else len(self.engine.senders)), 0)
+
+    def count_what_comes(self) -> None:
+        """From now on, as soon as it listens."""
+        assert self.loop is not None
+        asyncio.run_coroutine_threadsafe(self.async_wait_for_start(), self.loop).result(START_S)
+        for reader in self.engine.readers:
+            reader.transport.set_protocol(_Heard(reader.transport.get_protocol(), self.count))
+
+
+class _Heard(asyncio.DatagramProtocol):
+    """Stands before zeroconf's own reader."""
+
+    def __init__(self, reader: Any, count: Count) -> None:
+        self._reader, self._count = reader, count
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._count(0, len(data) + DATAGRAM_HEADER_BYTES)
+        self._reader.datagram_received(data, addr)
+
+    def error_received(self, exc: Exception) -> None:
+        self._reader.error_received(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reader.connection_lost(exc)
+
+
 class Lan:
     """Announces us and reports others to `found`, on trio's thread."""
 
@@ -63,9 +104,16 @@ class Lan:
 
     async def run(self) -> None:
         """Announce and listen until cancelled. Gives up with a log line when there is no network to announce on."""
-        token = trio.lowlevel.current_trio_token()
+        token, traffic = trio.lowlevel.current_trio_token(), meter_of_task()
+
+        def count(sent: int, came: int) -> None:
+            """On zeroconf's thread."""
+            if traffic is not None:
+                with suppress(trio.RunFinishedError):
+                    token.run_sync_soon(traffic.beside, LOCAL, sent, came)
+
         try:
-            zeroconf = await trio.to_thread.run_sync(self._start, token, self._addresses())
+            zeroconf = await trio.to_thread.run_sync(self._start, token, self._addresses(), count)
         except Exception as error:
             log.info("nobody can be found on the local network: %s", error)
             return
@@ -75,9 +123,11 @@ class Lan:
             with trio.CancelScope(shield=True), trio.move_on_after(CLOSE_S):
                 await trio.to_thread.run_sync(zeroconf.close, abandon_on_cancel=True)  # type: ignore[call-arg]
 
-    def _start(self, token: trio.lowlevel.TrioToken, addresses: list[str]) -> Zeroconf:
-        zeroconf = Zeroconf(interfaces=_interfaces(addresses))
+    def _start(self, token: trio.lowlevel.TrioToken, addresses: list[str], count: Count) -> Zeroconf:
+        zeroconf = CountedZeroconf(interfaces=_interfaces(addresses))
+        zeroconf.count = count
         try:
+            zeroconf.count_what_comes()
             zeroconf.register_service(self._service(addresses), cooperating_responders=True)
 
             def changed(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:

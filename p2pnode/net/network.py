@@ -24,6 +24,7 @@ from p2pnode.net.ipfs_dht import IpfsDht
 from p2pnode.net.kad.wire import Contact
 from p2pnode.net.keep import Keeper
 from p2pnode.net.lan import Lan
+from p2pnode.net.ledger import Ledger
 from p2pnode.net.meeting import LanMeeting, Meeting
 from p2pnode.net.multistream import Proposal, open_muxed
 from p2pnode.net.nat import dialback_messages
@@ -84,7 +85,8 @@ class Libp2pNetwork:
         self._id = peer_id(host.get_id())
         self._kad_protocol = dht.protocol_of(network)
         self._keeper: Keeper | None = None
-        self._served = Served(host, nursery, lambda *what: self.penalise(*what))
+        self._ledger: Ledger = self._swarm._ledger
+        self._served = Served(host, nursery, lambda *what: self.penalise(*what), self._ledger)
         self.bans = bans
         self.meter = Traffic()
         self.peers_table = Peers(
@@ -105,7 +107,8 @@ class Libp2pNetwork:
             self.peers_table,
             self._id,
             direct=self._direct_addresses,
-            open_on=self._open_on,
+            seen=lambda: self.punching.seen.addresses(),
+            open_stream=self._open_on_connection,
             wishes=wishes,
         )
         self.relaying = Relaying(
@@ -117,7 +120,7 @@ class Libp2pNetwork:
             clock,
             limits=relay_limits,
             relays=relays,
-            verdict=lambda: self.outside.asking.without_relays,
+            verdict=lambda: self.outside.verdict,
         )
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
         self._reach = Reach(
@@ -141,7 +144,7 @@ class Libp2pNetwork:
             self._id,
             self.peers_table,
             self._open_on,
-            lambda: [*self.outside.seen.addresses(), *self._direct_addresses()],
+            self._direct_addresses,
             self._is_banned,
             nursery,
         )
@@ -203,10 +206,6 @@ class Libp2pNetwork:
     def reach(self) -> Reachability:
         """See the port."""
         return self.standing.reach()
-
-    async def ask_outside(self) -> int:
-        """See the port."""
-        return await self.outside.asking.ask_now()
 
     async def reach_changed(self) -> None:
         """See the port."""
@@ -372,6 +371,7 @@ class Libp2pNetwork:
     async def _open_on(self, peer: PeerId, protocol: str, connections: Sequence[Any]) -> Libp2pStream:
         """Of a peer whose introduction names the protocol its answer is not awaited: what we say goes out with the proposal."""
         raw = await open_muxed(connections)
+        raw.count_as(self._ledger.of(protocol))
         proposal = Proposal(protocol)
         introduction = self.peers_table.introduction(peer)
         if introduction is not None and protocol in introduction.protocols:
@@ -396,7 +396,7 @@ class Libp2pNetwork:
 
     def _heard(self, peer: PeerId, introduction: identify.Introduction) -> None:
         if introduction.observed and self.peers_table.is_connected_directly(peer):
-            self.outside.heard(peer, introduction.observed)
+            self.punching.seen.told(peer, introduction.observed)
         if self._kad_protocol in introduction.protocols:
             self.dht.met(Contact(peer, introduction.addresses))
         elif introduction.protocols:

@@ -13,6 +13,7 @@ import trio
 
 from p2pnode.net.addresses import check_address, peer_id, split_address
 from p2pnode.net.bans import Bans
+from p2pnode.net.beside import counted_by
 from p2pnode.net.host import build_host, close_host, listen_on, run_host
 from p2pnode.net.nat.outside import NO_WISHES, Wishes
 from p2pnode.net.network import Libp2pNetwork
@@ -71,6 +72,7 @@ async def open_network(
             wishes,
         )
         network.meter = traffic
+        counted_by(traffic)
         nursery.start_soon(traffic.run)
         try:
             failure = await listen_on(host, listen)

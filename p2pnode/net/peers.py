@@ -50,7 +50,9 @@ class Peers:
         self._greet = greet
         self._introductions: dict[PeerId, Introduction] = {}
         self._dialled: dict[PeerId, str] = {}
-        self._known: set[PeerId] = set()
+        self._known: dict[
+            PeerId, ID
+        ] = {}  # with libp2p's name, which costs as much to decode as all else that is asked of a peer
         self._subscriptions: list[Subscription] = []
         self.on_gone: list[Callable[[PeerId], None]] = []
         self.on_fewer: list[Callable[[PeerId], None]] = []
@@ -60,7 +62,7 @@ class Peers:
     async def connected(self, network: Any, connection: Any) -> None:
         peer = peer_id(connection.muxed_conn.peer_id)
         if peer not in self._known:
-            self._known.add(peer)
+            self._known[peer] = connection.muxed_conn.peer_id
             self._greet(peer)
         else:
             for callback in self.on_more:
@@ -74,7 +76,7 @@ class Peers:
             for callback in self.on_fewer:
                 callback(peer)
             return
-        self._known.discard(peer)
+        self._known.pop(peer, None)
         self._dialled.pop(peer, None)
         if self._introductions.pop(peer, None) is not None:
             self._tell(PeerEvent(peer, connected=False))
@@ -104,7 +106,8 @@ class Peers:
 
     def connections(self, peer: PeerId) -> list[Any]:
         """Live connections of libp2p, oldest first."""
-        return [one for one in self._swarm.get_connections(ID.from_base58(peer)) if not one.is_closed]
+        name = self._known.get(peer) or ID.from_base58(peer)
+        return [one for one in self._swarm.get_connections(name) if not one.is_closed]
 
     def is_connected(self, peer: PeerId) -> bool:
         return peer in self._known and bool(self.connections(peer))

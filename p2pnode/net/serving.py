@@ -16,6 +16,7 @@ from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError, NetworkError, PeerError
 from p2pnode.net.addresses import peer_id
 from p2pnode.net.failures import say_failed
+from p2pnode.net.ledger import Ledger
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.ports import Stream
 
@@ -33,8 +34,10 @@ Handle = Callable[[Libp2pStream], Awaitable[None]] | Callable[[Stream], Awaitabl
 class Served:
     """What `host` answers; what lingers after a stream was closed runs in `nursery`."""
 
-    def __init__(self, host: Any, nursery: trio.Nursery, penalise: Callable[[PeerId, int, str], None]) -> None:
-        self._host, self._nursery, self._penalise = host, nursery, penalise
+    def __init__(
+        self, host: Any, nursery: trio.Nursery, penalise: Callable[[PeerId, int, str], None], ledger: Ledger
+    ) -> None:
+        self._host, self._nursery, self._penalise, self._ledger = host, nursery, penalise, ledger
         self._counts: dict[str, dict[PeerId, int]] = {}
 
     def serve(self, protocol: str, handle: Handle, *, streams_per_peer: int) -> None:
@@ -42,6 +45,7 @@ class Served:
         counts = self._counts.setdefault(protocol, {})
 
         async def handler(raw: Any) -> None:
+            raw.count_as(self._ledger.of(protocol))
             peer = peer_id(raw.muxed_conn.peer_id)
             stream = Libp2pStream(raw, peer, self._nursery)
             if counts.get(peer, 0) >= streams_per_peer:

@@ -146,6 +146,9 @@ class Socket(ReadWriteCloser):  # type: ignore[misc]  # libp2p is not checked
         self._came += came
         if self._traffic:
             self._owed = came
+            sockets = self._traffic.ledger.sockets
+            sockets.up += sent
+            sockets.down += came
             self._traffic.up.bytes += sent
             self._traffic.down.bytes += came
             self._traffic.used(self)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import trio
@@ -14,6 +15,7 @@ from libp2p.transport.exceptions import OpenConnectionError
 from libp2p.transport.tcp import tcp as upstream
 
 from p2pnode.net.addresses import host_of
+from p2pnode.net.beside import unanswered
 from p2pnode.net.traffic import Traffic
 
 TAKEN = (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EINVAL, errno.EACCES)
@@ -31,9 +33,20 @@ class MeteredTCP(upstream.TCP):  # type: ignore[misc]  # libp2p is not checked
 
     async def dial(self, maddr: Any) -> Any:
         """A raw connection. libp2p's OpenConnectionError."""
-        connection = await super().dial(maddr)
+        with self._counted():
+            connection = await super().dial(maddr)
         connection.stream.meter(self._traffic)
         return connection
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """A dial that comes to nothing was on the wire, too."""
+        began = trio.current_time()
+        try:
+            yield
+        except BaseException:
+            unanswered(self._traffic, trio.current_time() - began)
+            raise
 
     async def dial_with_source(self, maddr: Any, source: tuple[str, int]) -> Any:
         """As `dial`, from a port of ours where that is possible, else from any."""
@@ -58,7 +71,8 @@ class MeteredTCP(upstream.TCP):  # type: ignore[misc]  # libp2p is not checked
             if family == socket.AF_INET6:
                 _prepare_ipv6(opening)
             await opening.bind(source)
-            await opening.connect((host_of(address), int(address.split("/")[4])))
+            with self._counted():
+                await opening.connect((host_of(address), int(address.split("/")[4])))
         except OSError as error:
             opening.close()
             raise OpenConnectionError(f"cannot open {address} from port {source[1]}") from error

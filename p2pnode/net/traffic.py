@@ -17,6 +17,8 @@ from typing import NamedTuple, Protocol
 import trio
 
 from p2pnode.core.pace import Pace
+from p2pnode.net.ledger import Ledger
+from p2pnode.ports import Carried
 
 SMALL_BYTES = 4096
 """Up to this size it goes before pieces of what is larger: records, votes, pings, requests, credit."""
@@ -165,6 +167,19 @@ class Traffic:
         self._known: dict[Metered, Overhead] = {}
         self._used: set[Metered] = set()
         self._any_used = trio.Event()
+        self.ledger = Ledger()
+
+    def kinds(self) -> list[Carried]:
+        """See `ports.Meter`."""
+        return self.ledger.shares(*self.counted())
+
+    def beside(self, kind: str, up: int, down: int) -> None:
+        """Bytes with their headers, that went by no socket which this module knows."""
+        tally = self.ledger.beside(kind)
+        tally.up += up
+        tally.down += down
+        self.up.cost(up)
+        self.down.cost(down)
 
     def counted(self) -> tuple[int, int]:
         """Bytes up and down since the start."""

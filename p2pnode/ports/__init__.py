@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from p2pnode.ports.contents import Checked, Content, Damage, OutboxItem, Place, Stock, WantedFile, Work
 from p2pnode.ports.network import (
     Ban,
+    Carried,
     ContentRouting,
     Direction,
     Meter,
@@ -41,6 +42,7 @@ class WallClock(Protocol):
 __all__ = [
     "AddressBook",
     "Ban",
+    "Carried",
     "Checked",
     "Content",
     "ContentRouting",

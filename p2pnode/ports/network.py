@@ -93,12 +93,10 @@ class Reachability:
     """How many peers that rests on."""
     public: tuple[str, ...] = ()
     """Where the internet reaches us."""
-    reached_by: tuple[str, ...] = ()
-    """By which of "IPv4" and "IPv6"."""
     mapped: str = ""
     """What the router says that it forwards to us; "" for nothing."""
     mapped_by: str = ""
-    """In which language it was asked: "PCP", "NAT-PMP" or "UPnP"."""
+    """In which language it was asked: "NAT-PMP" or "UPnP"."""
     port: int = 0
     """The TCP port that a router would have to forward; 0: none, we listen on this machine only."""
     relays: tuple[PeerId, ...] = ()
@@ -210,10 +208,6 @@ class Network(Protocol):
         """How others get to this node."""
         ...
 
-    async def ask_outside(self) -> int:
-        """Have a few peers dial us back now, none that did a minute ago; `reach` says then what they found. How many were asked."""
-        ...
-
     async def reach_changed(self) -> None:
         """Return when `reach` may say something else, or when our addresses are others than before."""
         ...
@@ -227,11 +221,24 @@ class Network(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Bytes both ways of one kind: the name of a protocol, or words for what carries them."""
+
+    kind: str
+    up: int
+    down: int
+
+
 class Meter(Protocol):
     """Counts and paces every byte of the network, headers included."""
 
     def counted(self) -> tuple[int, int]:
         """Bytes up and down since the start."""
+        ...
+
+    def kinds(self) -> list[Carried]:
+        """The same bytes told apart by what they are for, the largest first. Together they are all that was counted."""
         ...
 
     def limit(self, up: int, down: int) -> None:

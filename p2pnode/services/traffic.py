@@ -26,7 +26,7 @@ from p2pnode.core.traffic_rules import (
     check_rate,
     parse_schedule,
 )
-from p2pnode.ports import Emit, Meter, Store, WallClock
+from p2pnode.ports import Carried, Emit, Meter, Store, WallClock
 
 TICK_S = 1.0
 """Between two looks at the meter, where something is limited: what goes beyond a budget in between is the rate of a second."""
@@ -79,6 +79,10 @@ class TrafficLimits:
     def counted(self) -> tuple[int, int]:
         """Bytes up and down since the node started, as an interface counts them."""
         return self._meter.counted()
+
+    def kinds(self) -> list[Carried]:
+        """The same bytes told apart by what they are for."""
+        return self._meter.kinds()
 
     def set(
         self,

@@ -19,7 +19,17 @@ import trio
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError, UsageError
 from p2pnode.net.bans import Bans
-from p2pnode.ports import Ban, ContentRouting, Direction, NetworkNumbers, PeerEvent, PeerView, Reachability, Stream
+from p2pnode.ports import (
+    Ban,
+    Carried,
+    ContentRouting,
+    Direction,
+    NetworkNumbers,
+    PeerEvent,
+    PeerView,
+    Reachability,
+    Stream,
+)
 from p2pnode.sim.faults import NONE, Faults
 from p2pnode.sim.stream import Link, SimStream, stream_pair
 
@@ -98,6 +108,9 @@ class SimMeter:
 
     def counted(self) -> tuple[int, int]:
         return self.count
+
+    def kinds(self) -> list[Carried]:
+        return [Carried("everything", *self.count)]
 
     def limit(self, up: int, down: int) -> None:
         self.limits = up, down
@@ -226,11 +239,6 @@ class SimNetwork:
 
     def reach(self) -> Reachability:
         return Reachability()
-
-    async def ask_outside(self) -> int:
-        """Nobody: here everybody reaches everybody."""
-        await trio.lowlevel.checkpoint()
-        return 0
 
     async def reach_changed(self) -> None:
         await trio.sleep_forever()

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from p2pnode.core.ids import PeerId
-from p2pnode.net import lan
+from p2pnode.net import beside, lan
 from p2pnode.net.lan import Lan, decode_properties, encode_properties, service_type
 from tests.support.net import DEADLINE_S, NodeNet, wait_connected
 
@@ -96,6 +96,8 @@ async def test_networks_of_different_names_do_not_see_each_other() -> None:
     ):
         await wait_connected(two, three.peer_id)
         assert one.peers() == []
+        told = {one.kind: one for one in two.meter.kinds()}[beside.LOCAL]
+        assert told.up > 100 and told.down > 100, "announcements are traffic, too"
 
 
 @pytest.mark.trio
@@ -103,7 +105,7 @@ async def test_no_network_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(**_: object) -> None:
         raise OSError("Network is unreachable")
 
-    monkeypatch.setattr(lan, "Zeroconf", nothing)
+    monkeypatch.setattr(lan, "CountedZeroconf", nothing)
     with trio.fail_after(DEADLINE_S):
         await Lan("test", PEER, list, lambda peer, addresses: None).run()
 

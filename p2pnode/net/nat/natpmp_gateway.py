@@ -13,6 +13,7 @@ from typing import TypeVar
 import trio
 
 from p2pnode.errors import DecodeError, NetworkError
+from p2pnode.net import beside
 from p2pnode.net.nat.gateways import Mapping
 from p2pnode.net.nat.natpmp import (
     PORT,
@@ -85,6 +86,7 @@ class NatPmp:
                 await udp.connect((self._host, self._port))
                 for attempt in range(TRIES):
                     await udp.send(request)
+                    beside.datagram(sent=len(request))
                     with trio.move_on_after(FIRST_WAIT_S * 2**attempt):
                         return await self._answer(udp, kind, fits)
             except OSError as error:
@@ -93,8 +95,10 @@ class NatPmp:
 
     async def _answer(self, udp: trio.socket.SocketType, kind: type[T], fits: Callable[[T], bool]) -> T:
         while True:
+            data = await udp.recv(ANSWER_BYTES)
+            beside.datagram(came=len(data))
             try:
-                answer = decode(await udp.recv(ANSWER_BYTES))
+                answer = decode(data)
             except DecodeError:
                 continue  # whatever it is, the answer may still come
             if isinstance(answer, Refused):

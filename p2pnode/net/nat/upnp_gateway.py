@@ -16,6 +16,7 @@ from contextlib import suppress
 import trio
 
 from p2pnode.errors import DecodeError, NetworkError
+from p2pnode.net import beside
 from p2pnode.net.addresses import is_near_ip
 from p2pnode.net.nat.gateways import Mapping, local_addresses
 from p2pnode.net.nat.upnp_text import (
@@ -182,9 +183,10 @@ async def _search_from(address: str, found: dict[Url, None]) -> None:
         udp.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 2)
         await udp.bind((address, 0))
         for _ in range(QUESTIONS):
-            await udp.sendto(search(), (GROUP, PORT))
+            beside.datagram(sent=await udp.sendto(search(), (GROUP, PORT)))
         while len(found) < MAX_DEVICES:
             datagram, sender = await udp.recvfrom(MAX_DATAGRAM_BYTES)
+            beside.datagram(came=len(datagram))
             if is_near_ip(sender[0]):
                 with suppress(DecodeError):
                     found[decode_location(datagram, sender[0])] = None
@@ -198,11 +200,14 @@ async def _http(url: Url, request: bytes) -> tuple[int, bytes]:
     try:
         with trio.fail_after(HTTP_S):
             async with await trio.open_tcp_stream(url.host, url.port) as stream:
-                await stream.send_all(request)
-                while part := await stream.receive_some(MAX_ANSWER_BYTES):
-                    data += part
-                    if len(data) > MAX_ANSWER_BYTES:
-                        raise NetworkError(f"the answer of {url.host} has no end")
+                try:
+                    await stream.send_all(request)
+                    while part := await stream.receive_some(MAX_ANSWER_BYTES):
+                        data += part
+                        if len(data) > MAX_ANSWER_BYTES:
+                            raise NetworkError(f"the answer of {url.host} has no end")
+                finally:
+                    beside.exchange(stream, len(request), len(data))
         return decode_http(bytes(data))
     except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
         raise NetworkError(f"the router at {url.host} does not answer in UPnP") from error

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from p2pnode.net.ledger import Tally
 from p2pnode.net.yamux import frames
 from p2pnode.net.yamux.events import ConnectionEnded, DataReceived, Event, StreamEnded, StreamOpened, StreamReset
 from p2pnode.net.yamux.frames import (
@@ -63,10 +64,25 @@ class LocalError(Exception):
 
 
 class _Stream:
-    __slots__ = ("abandoned_at", "acked", "ended", "fin", "fin_sent", "id", "outgoing", "ready", "room", "window")
+    __slots__ = (
+        "abandoned_at",
+        "acked",
+        "came",
+        "ended",
+        "fin",
+        "fin_sent",
+        "id",
+        "outgoing",
+        "ready",
+        "room",
+        "sent",
+        "tally",
+        "window",
+    )
 
-    def __init__(self, stream_id: int, budget: Budget) -> None:
+    def __init__(self, stream_id: int, budget: Budget, tally: Tally) -> None:
         self.id = stream_id
+        self.tally, self.sent, self.came = tally, 0, 0
         self.room = INITIAL_BYTES  # that the peer gives us
         self.window = ReceiveWindow(budget)
         self.outgoing: deque[memoryview] = deque()
@@ -102,6 +118,8 @@ class Engine:
         self._heard_at = float("-inf")
         self._quiet_s = QUIET_DIALLER_S if initiator else QUIET_S
         self._has_moved = False  # a stream did, since the last ping
+        self.pings, self.unnamed = Tally(), Tally()
+        """Where bytes are counted of pings, and of streams of which nobody said what they are for: the node's, where there is one."""
 
     # what comes in
 
@@ -143,6 +161,8 @@ class Engine:
                 raise ProtocolError("data after FIN")
             stream.window.take(length)
         if body:
+            stream.came += len(body)
+            stream.tally.down += len(body)
             events.append(DataReceived(stream_id, body))
         if not last:
             return
@@ -162,12 +182,14 @@ class Engine:
         if self.inbound >= MAX_INBOUND_STREAMS or self._over:
             self._owe(frames.encode(WINDOW_UPDATE, RST, stream_id, 0))
             return
-        self._streams[stream_id] = _Stream(stream_id, self._budget)
+        self._streams[stream_id] = _Stream(stream_id, self._budget, self.unnamed)
         self.inbound += 1
         events.append(StreamOpened(stream_id))
 
     def _on_ping(self, piece: Piece, now: float) -> None:
+        self.pings.down += HEADER_BYTES
         if piece.flags & SYN:
+            self.pings.up += HEADER_BYTES
             self._owe(frames.encode(PING, ACK, 0, piece.length))
         elif piece.flags & ACK and piece.length == self._ping and self._ping_at is not None:
             sample = max(now - self._ping_at, 1e-6)
@@ -198,7 +220,7 @@ class Engine:
             raise LocalError("the connection takes no new streams")
         if self.outbound >= MAX_OUTBOUND_STREAMS:
             raise LocalError(f"{MAX_OUTBOUND_STREAMS} streams are open")
-        stream = _Stream(self._next_id, self._budget)
+        stream = _Stream(self._next_id, self._budget, self.unnamed)
         self._next_id += 2
         self.outbound += 1
         self._streams[stream.id] = stream
@@ -221,6 +243,15 @@ class Engine:
             stream.outgoing.append(memoryview(data).cast("B"))
             self._has_moved = True
             self._enter_round(stream)
+
+    def count_as(self, stream_id: int, tally: Tally) -> None:
+        """What the stream is for is known: its bytes so far, and all that follow, are counted there."""
+        if stream := self._streams.get(stream_id):
+            stream.tally.up -= stream.sent
+            stream.tally.down -= stream.came
+            tally.up += stream.sent
+            tally.down += stream.came
+            stream.tally = tally
 
     def is_drained(self, stream_id: int) -> bool:
         """Whether the stream is open and all its queued bytes were taken."""
@@ -264,17 +295,25 @@ class Engine:
             self._over = True
             self._control.append(frames.encode(GO_AWAY, 0, 0, code))
 
+    def next_tick(self, now: float) -> float:
+        """When `tick` has something to do if nothing happens until then; at the latest when a ping would be due if streams moved."""
+        due = self._next_ping_at if self._has_moved else max(self._next_ping_at, self._heard_at + self._quiet_s)
+        if self._ping_at is not None:
+            due = max(self._ping_at, self._heard_at) + SILENCE_S
+        return min(due, now + PING_EVERY_S)
+
     def tick(self, now: float) -> list[Event]:
-        """Call every few seconds: pings, and the end of a silent connection."""
+        """Call it at `next_tick`, or at any time: pings, and the end of a silent connection."""
         if self.ended:
             return []
-        if self._ping_at is not None and now - max(self._ping_at, self._heard_at) > SILENCE_S:
+        if self._ping_at is not None and now - max(self._ping_at, self._heard_at) >= SILENCE_S:
             return [self._end(None, f"no sign of life for {SILENCE_S:.0f} s")]
         if now >= self._next_ping_at and (self._has_moved or now - self._heard_at >= self._quiet_s or not self._ping):
             self._next_ping_at, self._has_moved = now + PING_EVERY_S, False
             self._ping = (self._ping + 1) & frames.MAX_UINT32
             self._ping_at = now if self._ping_at is None else self._ping_at
             self._control.append(frames.encode(PING, SYN, 0, self._ping))
+            self.pings.up += HEADER_BYTES
         for stream in [s for s in self._streams.values() if s.abandoned_at is not None]:
             if stream.abandoned_at is not None and now - stream.abandoned_at > FORGET_CLOSED_S:
                 self.reset(stream.id)
@@ -325,6 +364,8 @@ class Engine:
     def _cut(self, stream: _Stream, count: int) -> memoryview:
         head = stream.outgoing[0]
         stream.room -= count
+        stream.sent += count
+        stream.tally.up += count
         if count < len(head):
             stream.outgoing[0] = head[count:]
             return head[:count]

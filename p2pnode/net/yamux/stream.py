@@ -14,6 +14,7 @@ from libp2p.abc import IMuxedStream
 from libp2p.stream_muxer.exceptions import MuxedStreamClosed, MuxedStreamEOF, MuxedStreamReset
 
 if TYPE_CHECKING:
+    from p2pnode.net.ledger import Tally
     from p2pnode.net.yamux.connection import Yamux
 
 SMALL_BYTES = 4096
@@ -135,6 +136,10 @@ class YamuxStream(IMuxedStream):  # type: ignore[misc]  # libp2p is not checked
             return False
         self._connection.send(self, data)
         return True
+
+    def count_as(self, tally: Tally) -> None:
+        """Its bytes, those that went already too, are counted there."""
+        self._connection.count_as(self, tally)
 
     async def close_write(self) -> None:
         """Our end: the peer reads to it; reading goes on."""

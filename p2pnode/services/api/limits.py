@@ -35,7 +35,8 @@ async def show(node: Node, params: Params, emit: Emit) -> Json:
     """Limits and counters."""
     params.end()
     node.traffic.apply()
-    return describe(node)
+    kinds = [{"kind": one.kind, "up_bytes": one.up, "down_bytes": one.down} for one in node.traffic.kinds()]
+    return describe(node) | {"kinds": kinds}
 
 
 async def change(node: Node, params: Params, emit: Emit) -> Json:

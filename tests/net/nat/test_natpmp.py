@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnode.errors import DecodeError, NetworkError
+from p2pnode.net import beside
 from p2pnode.net.nat import natpmp_gateway
 from p2pnode.net.nat.gateways import Mapping, parse_routes
 from p2pnode.net.nat.natpmp import (
@@ -24,6 +25,7 @@ from p2pnode.net.nat.natpmp import (
     has_restarted,
 )
 from p2pnode.net.nat.natpmp_gateway import LEAST_LIFE_S, LONGEST_LIFE_S, NatPmp
+from p2pnode.net.traffic import Traffic
 from tests.support.waiting import DEADLINE_S
 
 OUTSIDE = bytes((203, 0, 113, 9))
@@ -122,12 +124,15 @@ def honest(life_s: int = 3600, epoch: Callable[[], int] = lambda: 100) -> Callab
 @pytest.mark.trio
 async def test_a_port_is_mapped_and_given_back() -> None:
     asked: list[bytes] = []
-    answer = honest()
+    answered: list[bytes] = []
+    answer, traffic = honest(), Traffic()
 
     def answers(data: bytes) -> list[bytes]:
         asked.append(data)
+        answered.extend(answer(data))
         return answer(data)
 
+    beside.counted_by(traffic)
     with trio.fail_after(DEADLINE_S):
         async with router(answers) as gateway:
             mapping = await gateway.map(4001, 4001)
@@ -135,6 +140,8 @@ async def test_a_port_is_mapped_and_given_back() -> None:
             assert await gateway.holds(mapping)
             await gateway.unmap(mapping)
     assert asked[-1] == encode_map_request(4001, 0, 0)
+    sizes = (sum(42 + len(one) for one in datagrams) for datagrams in (asked, answered))
+    assert traffic.counted() == tuple(sizes), "what the router is asked counts like all traffic, with its headers"
 
 
 @pytest.mark.trio

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pnode.errors import DecodeError, NetworkError
+from p2pnode.net import beside
 from p2pnode.net.nat import upnp_gateway
 from p2pnode.net.nat.gateways import Mapping
 from p2pnode.net.nat.upnp_gateway import MAX_ANSWER_BYTES, Upnp
@@ -25,6 +26,7 @@ from p2pnode.net.nat.upnp_text import (
     encode_call,
     parse_url,
 )
+from p2pnode.net.traffic import Traffic
 from tests.support.waiting import DEADLINE_S
 
 HOST = "192.168.1.1"
@@ -201,6 +203,8 @@ def honest(action: str, text: str) -> bytes:
 
 @pytest.mark.trio
 async def test_a_port_is_mapped_seen_and_given_back() -> None:
+    traffic = Traffic()
+    beside.counted_by(traffic)
     async with routed(honest) as (router, location):
         gateway = await Upnp.at(location)
         mapping = await gateway.map(4001, 4001)
@@ -208,6 +212,9 @@ async def test_a_port_is_mapped_seen_and_given_back() -> None:
         assert await gateway.holds(mapping)
         await gateway.unmap(mapping)
     assert router.actions[-1] == "DeletePortMapping"
+    up, down = traffic.counted()
+    assert up > 1000 and down > 1000, "what the router is asked counts like all traffic"
+    assert [one.kind for one in traffic.kinds()] == [beside.ROUTER]
 
 
 @pytest.mark.trio

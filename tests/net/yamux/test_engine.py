@@ -267,6 +267,25 @@ def test_of_a_quiet_connection_one_side_pings_every_twenty_seconds() -> None:
     assert pings[other] <= 2 and 28 <= pings[one] <= 36
 
 
+@pytest.mark.parametrize("initiator", [True, False])
+def test_it_is_enough_to_tick_when_there_is_something_to_do(initiator: bool) -> None:
+    """An idle connection is looked at twice a round of pings, and a dead peer is found as soon as by looking every moment."""
+    engine, now, ticks, pings = Engine(initiator=initiator), 0.0, 0, 0
+    while now < 600:
+        assert engine.tick(now) == []
+        if data := engine.data_to_send():
+            pings += 1
+            engine.receive_data(frame(PING, ACK, 0, int.from_bytes(data[8:12], "big")), now)
+        ticks += 1
+        assert now < engine.next_tick(now) <= now + module.PING_EVERY_S
+        now = engine.next_tick(now)
+    assert 28 <= pings <= 36 and ticks <= 2 * pings + 1
+    last_heard = engine._heard_at
+    while not engine.tick(now):
+        now = engine.next_tick(now)
+    assert now - last_heard == engine._quiet_s + module.SILENCE_S
+
+
 def test_a_peer_that_sends_is_alive_though_its_pongs_are_late() -> None:
     engine = Engine(initiator=True)
     for now in range(120):

@@ -35,7 +35,7 @@ from p2pnode.net.relay.messages import (
     encode_hop,
     encode_stop,
 )
-from p2pnode.net.relay.places import Circuits, Places, RelayLimits
+from p2pnode.net.relay.places import Circuits, Places, RelayLimits, household
 from p2pnode.net.varint import receive_prefixed
 from p2pnode.ports import Stream
 from tests.support.net import DEADLINE_S, ECHO, NodeNet, echo, round_trip, until, wait_connected
@@ -280,6 +280,21 @@ def test_places_are_few_for_one_host_renewed_and_forgotten() -> None:
     assert places.reserve(d, "1", 105.0) == 205 and places.count(105.0) == 3
     places.drop(c)
     assert places.count(105.0) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::3", "2001:db8:1:2::4", False),  # of documentation, and so of no customer
+        ("2a01:4f8:1:2::3", "2a01:4f8:1:ffff::4", True),
+        ("2a01:4f8:1:2::3", "2a01:4f8:2:2::3", False),
+        ("fe80::1", "fe80::2", False),
+        ("93.184.216.34", "93.184.216.35", False),
+        ("", "", True),
+    ],
+)
+def test_a_customer_of_ipv6_is_one_household_whatever_addresses_it_takes(one: str, other: str, same: bool) -> None:
+    assert (household(one) == household(other)) is same
 
 
 def test_circuits_are_counted_at_both_ends_and_per_host() -> None:

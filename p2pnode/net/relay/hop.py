@@ -25,7 +25,7 @@ from p2pnode.net.relay.messages import (
     encode_hop,
     encode_stop,
 )
-from p2pnode.net.relay.places import Circuits, Places, RelayLimits
+from p2pnode.net.relay.places import Circuits, Places, RelayLimits, household
 from p2pnode.net.relay.splice import splice
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.net.varint import receive_prefixed
@@ -106,7 +106,8 @@ class Hop:
         raise NetworkError("nothing was asked of this relay in time")
 
     async def _reserve(self, stream: Libp2pStream) -> None:
-        expires = self._places.reserve(stream.peer, host_of_connection(stream.raw.muxed_conn), self._clock())
+        host = household(host_of_connection(stream.raw.muxed_conn))
+        expires = self._places.reserve(stream.peer, host, self._clock())
         if expires is None:
             await _answer(stream, Status.RESERVATION_REFUSED)
             return
@@ -115,7 +116,7 @@ class Hop:
         await stream.send_all(encode_hop(ok))
 
     async def _connect(self, stream: Libp2pStream, target: PeerId) -> None:
-        host = host_of_connection(stream.raw.muxed_conn)
+        host = household(host_of_connection(stream.raw.muxed_conn))
         if target == stream.peer or not self._places.holds(target, self._clock()):
             await _answer(stream, Status.NO_RESERVATION)
             return

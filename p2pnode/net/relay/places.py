@@ -9,12 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from p2pnode.core.ids import PeerId
+from p2pnode.net.places import origin_of
 from p2pnode.net.relay.messages import Limit
 
 MAX_RESERVATIONS = 128
 """Peers that can be reached through us: each keeps one of our connections, of which there are 200."""
 RESERVATIONS_PER_HOST = 8
-"""Of one IP address, whatever names they have: the devices of a household."""
+"""Of one IP address (of IPv6: one range, /48), whatever names they have: the devices of a household."""
 RESERVATION_S = 3600
 """A place is kept this long unless it is renewed; go-libp2p's relays give the same."""
 MAX_CIRCUITS = 64
@@ -22,11 +23,17 @@ MAX_CIRCUITS = 64
 CIRCUITS_PER_PEER = 8
 """Open at once to or from one peer."""
 CIRCUITS_PER_HOST = 16
-"""Open at once from one IP address."""
+"""Open at once from one IP address (of IPv6: one range)."""
 CIRCUIT_S = 1800
 """A circuit is cut after half an hour: who needs more makes another, or finds a direct way meanwhile."""
 CIRCUIT_BYTES = 256 << 20
 """In each direction of one circuit: an album or some hundred pictures, and no disk image."""
+
+
+def household(host: str) -> str:
+    """What counts as one IP address here: of public IPv6 the whole range, as a customer has any number of addresses in it."""
+    origin = origin_of(host)
+    return origin.range if ":" in origin.host and not origin.near else host
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,16 +121,30 @@ async def run_host(host: BasicHost, admit: Callable[[ID], bool]) -> AsyncIterato
 
 
 async def listen_on(host: BasicHost, addresses: Sequence[str]) -> NetworkError | None:
-    """Listen on every address; the error if one cannot be listened on."""
+    """Listen on every address; the error if one cannot be listened on. With port 0 all get the same port, where it is free."""
     swarm = host.get_network()
-    for address in addresses:
-        await swarm.listen(Multiaddr(address))
+    for wanted in addresses:
+        address = await _listen_on_same_port(swarm, wanted) or wanted
+        if address is wanted:
+            await swarm.listen(Multiaddr(address))
         if address not in swarm.listeners:
             return NetworkError(
                 f"cannot listen on {address}: {_why_not(address)}", hint="choose another port with --listen"
             )
         share_port(swarm.listeners[address])
     return None
+
+
+async def _listen_on_same_port(swarm: Any, wanted: str) -> str:
+    """The address that is listened on now, "" if any other port will do: one port is one hole to be made in a firewall."""
+    taken = next((str(one) for listener in swarm.listeners.values() for one in listener.get_addrs()), "")
+    if not taken or not wanted.endswith("/tcp/0"):
+        return ""
+    address = f"{wanted[:-1]}{taken.split('/')[4]}"
+    if address in swarm.listeners:
+        return ""
+    await swarm.listen(Multiaddr(address))
+    return address if address in swarm.listeners else ""
 
 
 def _why_not(address: str) -> str:

@@ -107,8 +107,7 @@ class Libp2pNetwork:
             self.peers_table,
             self._id,
             direct=self._direct_addresses,
-            seen=lambda: self.punching.seen.addresses(),
-            open_stream=self._open_on_connection,
+            open_on=self._open_on,
             wishes=wishes,
         )
         self.relaying = Relaying(
@@ -120,7 +119,7 @@ class Libp2pNetwork:
             clock,
             limits=relay_limits,
             relays=relays,
-            verdict=lambda: self.outside.verdict,
+            verdict=lambda: self.outside.asking.without_relays,
         )
         self.dht = dht.Dht(self._own_contact, self._open_kad, self.peers_table.is_connected, book, records, clock)
         self._reach = Reach(
@@ -144,7 +143,7 @@ class Libp2pNetwork:
             self._id,
             self.peers_table,
             self._open_on,
-            self._direct_addresses,
+            lambda: [*self.outside.seen.addresses(), *self._direct_addresses()],
             self._is_banned,
             nursery,
         )
@@ -206,6 +205,10 @@ class Libp2pNetwork:
     def reach(self) -> Reachability:
         """See the port."""
         return self.standing.reach()
+
+    async def ask_outside(self) -> int:
+        """See the port."""
+        return await self.outside.asking.ask_now()
 
     async def reach_changed(self) -> None:
         """See the port."""
@@ -396,7 +399,7 @@ class Libp2pNetwork:
 
     def _heard(self, peer: PeerId, introduction: identify.Introduction) -> None:
         if introduction.observed and self.peers_table.is_connected_directly(peer):
-            self.punching.seen.told(peer, introduction.observed)
+            self.outside.heard(peer, introduction.observed)
         if self._kad_protocol in introduction.protocols:
             self.dht.met(Contact(peer, introduction.addresses))
         elif introduction.protocols:

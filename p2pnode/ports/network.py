@@ -93,10 +93,12 @@ class Reachability:
     """How many peers that rests on."""
     public: tuple[str, ...] = ()
     """Where the internet reaches us."""
+    reached_by: tuple[str, ...] = ()
+    """By which of "IPv4" and "IPv6"."""
     mapped: str = ""
     """What the router says that it forwards to us; "" for nothing."""
     mapped_by: str = ""
-    """In which language it was asked: "NAT-PMP" or "UPnP"."""
+    """In which language it was asked: "PCP", "NAT-PMP" or "UPnP"."""
     port: int = 0
     """The TCP port that a router would have to forward; 0: none, we listen on this machine only."""
     relays: tuple[PeerId, ...] = ()
@@ -206,6 +208,10 @@ class Network(Protocol):
 
     def reach(self) -> Reachability:
         """How others get to this node."""
+        ...
+
+    async def ask_outside(self) -> int:
+        """Have a few peers dial us back now, none that did a minute ago; `reach` says then what they found. How many were asked."""
         ...
 
     async def reach_changed(self) -> None:

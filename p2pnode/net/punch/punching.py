@@ -24,7 +24,6 @@ from p2pnode.net.punch.messages import MAX_MESSAGE_BYTES, PROTOCOL, HolePunch, d
 from p2pnode.net.punch.opening import open_at_once
 from p2pnode.net.punch.retiring import retire
 from p2pnode.net.punch.rules import punchable
-from p2pnode.net.punch.seen import Seen
 from p2pnode.net.relay.circuit import is_relayed
 from p2pnode.net.stream import Libp2pStream
 from p2pnode.net.varint import receive_prefixed
@@ -50,7 +49,8 @@ OpenStream = Callable[[PeerId, str, Sequence[Any]], Awaitable[Libp2pStream]]
 
 
 class Punching:
-    """`open_stream` opens one on one of these connections, `own_addresses` are our direct ones, `is_banned` is asked before calls."""
+    """`open_stream` opens one on one of these connections; `own_addresses`: where others see us, then our direct ones; `is_banned` is asked
+    before calls."""
 
     def __init__(
         self,
@@ -69,11 +69,10 @@ class Punching:
         self._own_addresses = own_addresses
         self._is_banned = is_banned
         self._nursery = nursery
-        self.seen = Seen()
         self._again_at: dict[PeerId, float] = {}
         self._at_work: set[PeerId] = set()
         self._begun: deque[float] = deque(maxlen=MAX_ROUNDS)
-        peers.on_gone += [self.seen.forget, self._forget]
+        peers.on_gone.append(self._forget)
         peers.on_more.append(self._came_again)
 
     def _forget(self, peer: PeerId) -> None:
@@ -81,7 +80,7 @@ class Punching:
 
     def addresses(self) -> list[str]:
         """Where a hole would lead to us: where others see us, and what public addresses we have."""
-        return punchable([*self.seen.addresses(), *self._own_addresses()])
+        return punchable(self._own_addresses())
 
     # who was called asks (the specification's B)
 

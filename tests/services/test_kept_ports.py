@@ -6,7 +6,6 @@ import socket
 
 import pytest
 
-from p2pnode.services import kept_ports as kept_ports_module
 from p2pnode.services.kept_ports import EVERY_INTERFACE, every_interface, keep_ports, kept_ports
 from p2pnode.store.memory import MemoryStore
 
@@ -56,7 +55,7 @@ async def test_without_ipv6_a_node_listens_by_ipv4(monkeypatch: pytest.MonkeyPat
         return whole(family, *more)
 
     assert every_interface() == (EVERY_INTERFACE if has_ipv6() else EVERY_INTERFACE[:1])
-    monkeypatch.setattr(kept_ports_module.socket, "socket", without)
+    monkeypatch.setattr("p2pnode.services.kept_ports.socket.socket", without)
     assert every_interface() == EVERY_INTERFACE[:1]
 
 

@@ -9,9 +9,9 @@ from libp2p.relay.circuit_v2.pb.dcutr_pb2 import HolePunch as Wire
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import DecodeError
+from p2pnode.net.nat.seen import MAX_OBSERVERS, Seen
 from p2pnode.net.punch.messages import HolePunch, Kind, decode, encode
 from p2pnode.net.punch.rules import MAX_ADDRESSES, punchable
-from p2pnode.net.nat.seen import MAX_OBSERVERS, Seen
 
 HOME = "/ip4/11.0.0.7/tcp/4001"
 

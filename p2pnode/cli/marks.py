@@ -9,6 +9,8 @@ from p2pnode.cli.commands import Command
 from p2pnode.cli.output import moment, print_json, print_json_lines, print_pairs, print_table, short_id
 
 MARKS = ("hide", "block", "keep", "none")
+ADVISING = ("one_voucher", "grown", "parted", "two_faced")
+"""Kinds of notices about which `circle show` says what one can do."""
 
 
 @click.command(cls=Command)
@@ -66,3 +68,5 @@ def notices(call: Call, clear: bool) -> None:
             ],
             flexible=3,
         )
+        if any(one.get("kind") in ADVISING for one in items):
+            print("What to do about it stands in: p2pnode circle show CIRCLE")

@@ -55,6 +55,17 @@ def concerns(before: CircleView, after: CircleView, me: PublicKey, mine: frozens
     ]
 
 
+def welcome(view: CircleView, me: PublicKey) -> list[Concern]:
+    """What to tell somebody who has just come in, without a view from before: that he is a member, by whose vouch, and what to do next.
+
+    Nothing as long as he is none; a steward of the first hour is vouched for by nobody.
+    """
+    if not view.is_member(me):
+        return []
+    found = [Concern("member", key=next(iter(view.vouchers(me)), None))]
+    return [*found, Concern("one_voucher", key=found[0].key)] if _hangs_on_one(view, me) else found
+
+
 def _advice(before: CircleView, after: CircleView, me: PublicKey) -> Iterator[Concern]:
     """What a member would do well to do: find a second voucher; and in a circle that has become large, ask for its rules."""
     if _hangs_on_one(after, me) and not _hangs_on_one(before, me):

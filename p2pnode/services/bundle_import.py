@@ -30,6 +30,7 @@ from p2pnode.services.admission import Admission
 from p2pnode.services.bundle_merge import SOURCE, Merged, merge_circle
 from p2pnode.services.car_import import scan
 from p2pnode.services.catalogue import put_manifest
+from p2pnode.services.newcomers import expect_welcome
 from p2pnode.services.resolve import circle_name
 from p2pnode.services.take_content import keep_content, take_content
 
@@ -258,6 +259,7 @@ def _enter(tx: Tx, circle: CircleId, charter: Charter, now: float) -> None:
     if any(circle_name(tx, other).casefold() == charter.name.casefold() for other in tx.circles()):
         raise RefusedError("you are in another circle of that name")
     tx.add_circle(circle, charter.salt, now)
+    expect_welcome(tx, circle)
 
 
 def _chosen(charters: Mapping[CircleId, Charter | None], wanted: Collection[str]) -> set[CircleId]:

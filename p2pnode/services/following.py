@@ -25,6 +25,7 @@ from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Store, Tx
 from p2pnode.services.me import Me
+from p2pnode.services.newcomers import with_welcome
 from p2pnode.services.notices import Notices
 from p2pnode.services.views import Views
 
@@ -68,6 +69,7 @@ class Following:
 
         me, mine = await self._store.read(read)
         view, flips, found = await self._views.ask(circle, compare)
+        found = await with_welcome(self._store, self._views, circle, me, found)
         self._told[circle] = view
         for flip in flips:
             await self._tell(circle, flip)

@@ -35,6 +35,7 @@ from p2pnode.ports import Emit, Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.me import Me
+from p2pnode.services.newcomers import expect_welcome, forget_newcomer
 from p2pnode.services.views import Views
 
 log = logging.getLogger("p2pnode.join")
@@ -170,7 +171,7 @@ class Join:
                 "this circle is no fork of yours, though it has the salt of one: it was not joined",
                 hint="whoever made the link has seen your name in that other circle",
             )
-        await self._store.write(lambda tx: tx.add_circle(circle, invite.salt, self._clock()))
+        await self._store.write(lambda tx: _come_in(tx, invite, self._clock()))
         await self._admission.admit([encode_signed(record) for record in answer.records], circle, invite.peer)
         await self._store.write(lambda tx: tx.set_meta(_meta_key(circle), None))
 
@@ -248,7 +249,13 @@ def forget_circle(tx: Tx, circle: CircleId) -> bool:
     """Stop waiting for a circle; whether we did wait."""
     waited = tx.get_meta(_meta_key(circle)) is not None
     tx.set_meta(_meta_key(circle), None)
+    forget_newcomer(tx, circle)
     return waited
+
+
+def _come_in(tx: Tx, invite: Invite, now: float) -> None:
+    tx.add_circle(invite.circle, invite.salt, now)
+    expect_welcome(tx, invite.circle)
 
 
 def _waiting(data: bytes) -> Waiting:

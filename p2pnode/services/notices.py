@@ -19,10 +19,13 @@ from p2pnode.core.ids import (
     id_text,
 )
 from p2pnode.ports import Emit, Json, Store, Tx, WallClock
+from p2pnode.services.newcomers import forget_newcomer
 
 MAX_NOTICES = 500
 """Kept at a time: months of an active circle; who never reads them loses the oldest."""
 PREFIX = "notice/"
+SHORT_KEY_CHARACTERS = 10
+"""Of a key in a sentence, as the screens show it; the notice has all of it beside."""
 WORDS = {
     "member": "You are a member of this circle now.",
     "not_member": "No chain of vouches makes you a member of this circle any more: ask a member to vouch for you.",
@@ -72,6 +75,8 @@ def _keep(tx: Tx, circle: CircleId, name: str, found: Sequence[Concern], now: in
     held = [key for key, _ in tx.meta_with_prefix(PREFIX)]
     number = int(held[-1].removeprefix(PREFIX)) + 1 if held else 0
     told = [_told(tx, circle, name, concern, now) for concern in found]
+    if any(concern.kind == "member" for concern in found):
+        forget_newcomer(tx, circle)
     for offset, notice in enumerate(told):
         tx.set_meta(f"{PREFIX}{number + offset:016d}", json.dumps(notice).encode())
     for key in held[: max(0, len(held) + len(told) - MAX_NOTICES)]:
@@ -83,6 +88,9 @@ def _told(tx: Tx, circle: CircleId, name: str, concern: Concern, now: int) -> Js
     notice: Json = {"kind": concern.kind, "circle": id_text(CIRCLE_PREFIX, circle), "circle_name": name, "at": now}
     before, after = (word.replace("_", " ") for word in concern.what)
     notice["text"] = WORDS.get(concern.kind) or f"The circle now says {after} of this work; it said {before}."
+    if concern.kind == "member" and concern.key is not None:
+        short = id_text(KEY_PREFIX, concern.key)[:SHORT_KEY_CHARACTERS]
+        notice["text"] = f"You are a member of this circle now: {short} vouches for you."
     if concern.question is not None:
         notice["proposal"] = id_text(QUESTION_PREFIX, concern.question)
     if concern.key is not None:

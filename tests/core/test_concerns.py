@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from p2pnode.core.concerns import Concern, concerns
+from p2pnode.core.concerns import Concern, concerns, welcome
 from p2pnode.core.ids import WorkId
 from p2pnode.core.verdict import CircleView
 from tests.core.circles import Circle, person, work_id
@@ -40,6 +40,18 @@ def test_becoming_a_member_a_second_voucher_and_losing_them() -> None:
     view = circle.view()
     circle.vouch("founder", "ann", give=False)
     assert kinds(after(circle, view)) == ["not_member"]
+
+
+def test_a_newcomer_is_told_who_vouches_and_that_one_vouch_is_little() -> None:
+    circle = Circle()
+    founder = person("founder").public
+    assert welcome(circle.view(), ANN) == []
+    assert welcome(circle.view(), founder) == [Concern("member")], "nobody vouches for a steward, and none hangs on it"
+    circle.vouch("founder", "ann")
+    assert welcome(circle.view(), ANN) == [Concern("member", key=founder), Concern("one_voucher", key=founder)]
+    circle.vouch("founder", "ben")
+    circle.vouch("ben", "ann")
+    assert kinds(welcome(circle.view(), ANN)) == ["member"]
 
 
 def test_an_expulsion_says_which_question_did_it() -> None:

@@ -85,6 +85,21 @@ async def test_a_blocked_work_is_neither_fetched_nor_told_to_others() -> None:
             await anna.store.read(lambda tx: refuse_blocked(tx, listed))
 
 
+async def test_a_newcomer_is_told_once_who_vouches_also_when_the_node_was_stopped_in_between() -> None:
+    async with people("anna", "ben") as (anna, ben):
+        circle = await anna.create()
+        notices = Notices(ben.store, ben.clock, lambda name, data: None)
+        await ben.circles.join((await anna.circles.invites.make(circle))["invite"])
+        for _ in range(2):  # nothing was told so far; then nothing new happens
+            following = Following(ben.store, ben.views, ben.me, notices, lambda name, data: None)
+            await following.follow(circle, None)
+        kept = (await notices.list())["items"]
+        assert [one["kind"] for one in kept] == ["one_voucher", "member"]
+        founder = id_text("k", await anna.key(circle))
+        assert kept[1]["text"] == f"You are a member of this circle now: {founder[:10]} vouches for you."
+        assert kept[1]["key"] == founder and "ask a second one" in kept[0]["text"]
+
+
 async def test_what_concerns_me_is_kept_told_bounded_and_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
     async with people("anna", "ben") as (anna, ben):
         circle = await anna.create()
@@ -96,6 +111,9 @@ async def test_what_concerns_me_is_kept_told_bounded_and_cleared(monkeypatch: py
 
         notices = Notices(ben.store, ben.clock, emit)
         following = Following(ben.store, ben.views, ben.me, notices, emit)
+        await following.follow(circle, None)
+        await notices.clear()
+        told.clear()
         work = await ben.publish("A book")
         question = await ben.circles.work_questions.list(circle, work)
         await ben.tell(anna, circle)

@@ -111,12 +111,12 @@ async def test_what_concerns_me_is_kept_told_bounded_and_cleared(monkeypatch: py
 
         notices = Notices(ben.store, ben.clock, emit)
         following = Following(ben.store, ben.views, ben.me, notices, emit)
-        await following.follow(circle, None)
-        await notices.clear()
-        told.clear()
         work = await ben.publish("A book")
         question = await ben.circles.work_questions.list(circle, work)
         await ben.tell(anna, circle)
+        await following.follow(circle, None)
+        await notices.clear()
+        told.clear()
         for choice in ("approve", "reject") * 2:
             before = await ben.views.of(circle)
             await anna.circles.cast(QuestionId(parse_id("p", question["proposal"])), choice)

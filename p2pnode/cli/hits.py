@@ -97,7 +97,7 @@ def watch_text(watched: object) -> str | None:
 def _print_summary(work: Object) -> None:
     lines = safe_lines(str(work.get("summary") or ""), lines=SUMMARY_LINES)
     if lines:
-        print("", *lines, sep="\n")
+        print("", *(f"  {line}" for line in lines), sep="\n")  # indented: no line of it can pass for one of ours
 
 
 def _print_entries(work: Object) -> None:

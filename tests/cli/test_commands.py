@@ -69,7 +69,7 @@ ONE = [
     (["peers", "unban", PEER], "peer.unban", {"peer": PEER}, {"peer_id": PEER}, [PEER, "may connect again"]),
     (["show", WORK], "work.show", {"work": WORK}, SHOWN, [
         "Notes on the Analytical Engine", "Ada Lovelace, Luigi Menabrea (translator)", "CC0-1.0", "doi:10.1000/182",
-        "listed in Readers, 3 for, 1 against", "And what it could not.", "b/c.txt", "flag: duplicate", "2.0 KiB, 3 files",
+        "listed in Readers, 3 for, 1 against", "\n  And what it could not.", "b/c.txt", "flag: duplicate", "2.0 KiB, 3 files",
     ]),
     (["get", CID], "work.get", {"work": CID}, {"path": "/x/notes", "bytes": 2048, "providers": 2}, ["/x/notes", "2.0 KiB"]),
     (["get", WORK, "-o", "/tmp/out"], "work.get", {"work": WORK, "path": "/tmp/out"},

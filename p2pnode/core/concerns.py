@@ -12,6 +12,7 @@ from typing import Literal
 from p2pnode.core.charter import GROWN_AT_MEMBERS
 from p2pnode.core.decision import Decision
 from p2pnode.core.ids import PublicKey, QuestionId, WorkId
+from p2pnode.core.partings import partings
 from p2pnode.core.queue import called
 from p2pnode.core.verdict import CircleView
 
@@ -29,6 +30,8 @@ Kind = Literal[
     "called",
     "one_voucher",
     "grown",
+    "parted",
+    "two_faced",
 ]
 
 
@@ -51,6 +54,7 @@ def concerns(before: CircleView, after: CircleView, me: PublicKey, mine: frozens
         *_decisions(before, after, me),
         *_verdicts(before, after, mine),
         *_calls(before, after, me),
+        *_partings(before, after),
         *_advice(before, after, me),
     ]
 
@@ -82,6 +86,20 @@ def _hangs_on_one(view: CircleView, me: PublicKey) -> bool:
 def wants_grown_rules(view: CircleView) -> bool:
     """Whether a circle has a dozen members and no class of decision that tolerates a bad key (design 4.3: offered, never applied)."""
     return len(view.members) >= GROWN_AT_MEMBERS and not any(rule.b for rule in view.charter.classes.values())
+
+
+def _partings(before: CircleView, after: CircleView) -> Iterator[Concern]:
+    """Another future of the same rules that would hold, too; and stewards who sealed more than one."""
+    told, now = partings(before), partings(after)
+    known = {future.question for one in told if one.is_split for future in one.futures}
+    convicted = {key for one in told for key in one.two_faced}
+    for one in now:
+        others = [future.question for future in one.futures if future.question != one.in_force]
+        if one.is_split and not known.issuperset(others):
+            yield Concern("parted", question=others[0])
+        for key in one.two_faced:
+            if key not in convicted:
+                yield Concern("two_faced", key=key)
 
 
 def _standing(before: CircleView, after: CircleView, me: PublicKey) -> Iterator[Concern]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pnode.core.fields import digest
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId
@@ -24,10 +24,14 @@ SealedUpon = tuple[QuestionId, RecordId]
 
 @dataclass(frozen=True, slots=True)
 class Seals:
-    """`standing`: who sealed what, whether steward or not. `void`: (author, charter) -> the two records that contradict each other."""
+    """`standing`: who sealed what, whether steward or not. `void`: (author, charter) -> the two records that contradict each other.
+
+    `broken`: the same pairs -> every question that such an author sealed as the successor of that one charter.
+    """
 
     standing: Mapping[SealedUpon, frozenset[PublicKey]]
     void: Mapping[tuple[PublicKey, RecordId], tuple[RecordId, RecordId]]
+    broken: Mapping[tuple[PublicKey, RecordId], frozenset[QuestionId]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, seals: Iterable[Record], questions: Mapping[QuestionId, Asked]) -> Seals:
@@ -50,7 +54,8 @@ class Seals:
             else:
                 first, second = sorted(sealed.values())[:2]
                 void[author, upon] = first, second
-        return cls({key: frozenset(authors) for key, authors in standing.items()}, void)
+        broken = {pair: frozenset(of_rules[pair]) for pair in void}
+        return cls({key: frozenset(authors) for key, authors in standing.items()}, void, broken)
 
     def by(self, question: QuestionId, upon: RecordId) -> frozenset[PublicKey]:
         """Whose seal stands on a question upon a charter."""

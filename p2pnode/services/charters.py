@@ -11,6 +11,7 @@ from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, RECORD_PREFIX, PublicKey
 from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.verdict import CircleView
 from p2pnode.ports import Json
+from p2pnode.services.partings import parting_lines
 
 
 def told_charter(charter: Charter) -> Json:
@@ -46,7 +47,7 @@ def charter_changes(base: Charter, new: Charter) -> Json:
 
 def advice(view: CircleView, me: PublicKey) -> list[str]:
     """What this circle, or this member, would do well to do next; lines with the command."""
-    circle, lines = id_text(CIRCLE_PREFIX, view.charter.circle), []
+    circle, lines = id_text(CIRCLE_PREFIX, view.charter.circle), parting_lines(view)
     if wants_grown_rules(view):
         lines.append(
             f"{len(view.members)} members decide by rules for a few: no class of decision tolerates a single bad key."

@@ -31,6 +31,7 @@ from p2pnode.services.forking import Forking, refuse_second_name
 from p2pnode.services.invites import Invites
 from p2pnode.services.join import Join
 from p2pnode.services.me import Me
+from p2pnode.services.partings import told_partings
 from p2pnode.services.proposing import Proposing
 from p2pnode.services.questions import MAX_SHOWN, Questions
 from p2pnode.services.rule_questions import RuleQuestions
@@ -148,6 +149,7 @@ class Circles:
             "expelled": [id_text(KEY_PREFIX, key) for key in sorted(view.rules.expelled)],
             "rules": told_charter(view.charter),
             "advice": advice(view, me),
+            "parted": told_partings(view),
             "roll": roll,
             "open": await self.questions.of_circle(circle, only_open=True),
             "listed": await self._hits(summary.listed[:MAX_LISTED_SHOWN]),

@@ -15,6 +15,7 @@ from p2pnode.errors import AmbiguousError, NotFoundError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
+from p2pnode.services.partings import parting_lines
 from p2pnode.services.pruning import lacking
 from p2pnode.services.questions import circle_of_question
 from p2pnode.services.resolve import circle_name, find_circle, find_question, find_work
@@ -41,7 +42,8 @@ class Explain:
             work, circle = await self._work(text, circle_text)
             told, decisive = await self._views.ask(circle, lambda view: _explain_work(view, work))
         local = await self._local(circle, decisive)
-        answer = {"verdict": told, "local": local, "text": [*telling.text(told), *_local_lines(local)]}
+        parted = await self._views.ask(circle, lambda view: parting_lines(view, decisive)) if decisive else []
+        answer = {"verdict": told, "local": local, "text": [*telling.text(told), *parted, *_local_lines(local)]}
         if decisive is None:
             return answer | ({"picture": [], "svg": None} if as_svg else {"picture": []})
         return answer | await self._views.ask(circle, lambda view: _drawn(view, decisive, as_svg=as_svg))

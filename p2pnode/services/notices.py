@@ -38,6 +38,8 @@ WORDS = {
     "undone": "What you proposed is adopted no more.",
     "called": "A proposal calls you to look at it.",
     "one_voucher": "Only one member vouches for you: ask a second one, or you drop out when that vouch goes.",
+    "parted": "The circle parts: more than one future of the same rules was adopted or sealed.",
+    "two_faced": "A steward sealed more than one future of the same rules: those seals are void.",
     "grown": "The circle has a dozen members and rules for a few: a steward can propose the rules for a grown circle.",
 }
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from p2pnode.core.charter import Class
 from p2pnode.core.concerns import Concern, concerns, welcome
 from p2pnode.core.ids import WorkId
+from p2pnode.core.partings import partings
 from p2pnode.core.verdict import CircleView
 from tests.core.circles import Circle, person, work_id
 
@@ -84,6 +86,44 @@ def test_my_question_is_decided_and_undone_and_others_are_not_told() -> None:
     view = circle.view()
     circle.cast("founder", asked, "reject")
     assert kinds(after(circle, view)) == ["undone"]
+
+
+def test_a_circle_that_parts_and_the_steward_who_sealed_two_futures_are_told_once() -> None:
+    circle = Circle(("s1", "s2"), rule=Class(b=0, q=1, sealed=True))
+    circle.vouches("s1", ["ann"])
+    futures = [circle.write_charter("s1", name=name) for name in ("one", "two")]
+    asked = [circle.propose("s1", "charter", circle.id, base=circle.id, patch={"charter": one.id}) for one in futures]
+    for steward in ("s1", "s2"):
+        circle.seal(steward, asked[0])
+    view = circle.view()
+    assert view.charter.name == "one" and partings(view) == []
+    circle.seal("s1", asked[1])
+    found = after(circle, view)
+    assert kinds(found) == ["rules", "two_faced"], "one of them never had enough, so nothing parts"
+    assert found[1].key == person("s1").public
+    view = circle.view()
+    circle.seal("s2", asked[1])
+    (parting,) = partings(circle.view())
+    assert parting.is_split and parting.in_force is None and parting.needed == 2
+    assert [(one.seals, one.with_void) for one in parting.futures] == [(0, 2), (0, 2)]
+    assert kinds(after(circle, view)) == ["parted", "two_faced"]
+    view = circle.view()
+    assert after(circle, view) == []
+
+
+def test_of_two_futures_adopted_by_a_tally_alone_one_holds_and_both_are_named() -> None:
+    circle = Circle()
+    circle.vouches("founder", ["ann"])
+    futures = [circle.write_charter("founder", name=name) for name in ("one", "two")]
+    asked = [
+        circle.propose("founder", "charter", circle.id, base=circle.id, patch={"charter": one.id}) for one in futures
+    ]
+    circle.cast("founder", asked[0], "approve")
+    view = circle.view()
+    circle.cast("founder", asked[1], "approve")
+    (parting,) = partings(circle.view())
+    assert parting.is_split and parting.in_force == min(asked) and not parting.two_faced
+    assert "parted" in kinds(after(circle, view))
 
 
 def test_a_verdict_concerns_who_holds_the_work() -> None:

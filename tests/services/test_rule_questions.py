@@ -13,7 +13,7 @@ from p2pnode.ports import Json
 from p2pnode.services.api.questions import read_rules
 from p2pnode.services.rule_questions import RuleChange
 from p2pnode.services.sealing import Sealing
-from tests.support.people import Person, people
+from tests.support.people import Person, circle_id, people
 
 pytestmark = pytest.mark.trio
 
@@ -161,6 +161,27 @@ async def test_of_two_futures_of_one_charter_only_the_first_is_ever_sealed() -> 
         await anna.tell(ben, circle)
         ben.now = anna.now
         assert len(await watch_of(ben).watch(circle)) == 1
+
+
+async def test_a_circle_that_parts_says_so_and_how_each_goes_its_way() -> None:
+    async with people("anna") as (anna,):
+        circle, asks = await anna.create(), anna.circles.rule_questions
+        futures = []
+        for name in ("Slow readers", "Quick readers"):
+            futures.append(await asks.change_rules(circle, RuleChange(name=name), ""))
+        for asked in futures:
+            await anna.circles.cast(QuestionId(parse_id("p", asked["proposal"])), "approve")
+        shown = await anna.circles.show(circle)
+        ((parted, *none), (first, *_)) = shown["parted"], shown["advice"]
+        assert parted["split"] and not none and parted["stewards"] == []
+        held, other = sorted(parted["proposals"], key=lambda one: not one["in_force"])
+        assert {held["proposal"], other["proposal"]} == {one["proposal"] for one in futures}
+        assert first.startswith("This circle parts. 2 changes of the same rules were adopted")
+        way = first.split("p2pnode circle fork ")[1]
+        assert way == f"{shown['circle']} NAME --rules {other['proposal'][:12]}"
+        rules = QuestionId(parse_id("p", other["proposal"]))
+        forked = await anna.circles.forking.fork(circle, "The other way", rules=rules)
+        assert (await anna.circles.show(circle_id(forked)))["parted"] == []
 
 
 async def test_nothing_is_sealed_while_the_view_is_provisional() -> None:

@@ -1,13 +1,25 @@
 """The journey "why": a verdict that anyone can compute again, and beside it what only this node knows.
 
 `verdict` has the same bytes on every node with the same records and day; `local` says how complete ours are and what we did;
-`text` tells both in sentences.
+`ballots` are those of the verdict with the reasons that were given; `text` tells all of it in sentences.
 """
 
 from __future__ import annotations
 
 from p2pnode.core import picture, telling
-from p2pnode.core.ids import QUESTION_PREFIX, CircleId, QuestionId, WorkId, split_text
+from p2pnode.core.ballot_words import ballot_lines
+from p2pnode.core.ids import (
+    KEY_PREFIX,
+    QUESTION_PREFIX,
+    RECORD_PREFIX,
+    CircleId,
+    QuestionId,
+    RecordId,
+    WorkId,
+    id_text,
+    parse_id,
+    split_text,
+)
 from p2pnode.core.picture_svg import svg
 from p2pnode.core.record import PROPOSAL
 from p2pnode.core.verdict import CircleView
@@ -21,6 +33,11 @@ from p2pnode.services.questions import circle_of_question
 from p2pnode.services.resolve import circle_name, find_circle, find_question, find_work
 from p2pnode.services.sync import Sync
 from p2pnode.services.views import Views
+
+READ_BALLOTS = 50
+"""Whose reasons are read: some milliseconds; with all of them at their longest the answer is still one line of the control socket."""
+REASON_CHARACTERS = 300
+"""Of a reason in the answer; a record could hold a book."""
 
 
 class Explain:
@@ -43,7 +60,10 @@ class Explain:
             told, decisive = await self._views.ask(circle, lambda view: _explain_work(view, work))
         local = await self._local(circle, decisive)
         parted = await self._views.ask(circle, lambda view: parting_lines(view, decisive)) if decisive else []
-        answer = {"verdict": told, "local": local, "text": [*telling.text(told), *parted, *_local_lines(local)]}
+        ballots = await self._store.read(lambda tx: _ballots(tx, told.get("decided_by", told)))
+        said = ballot_lines(ballots, local.pop("me"), _cast(told.get("decided_by", told)))
+        lines = [*telling.text(told), *said, *parted, *_local_lines(local)]
+        answer = {"verdict": told, "local": local, "ballots": ballots, "text": lines}
         if decisive is None:
             return answer | ({"picture": [], "svg": None} if as_svg else {"picture": []})
         return answer | await self._views.ask(circle, lambda view: _drawn(view, decisive, as_svg=as_svg))
@@ -75,6 +95,7 @@ class Explain:
             "last_sync": self._sync.last_sync(circle),
             "partial": missing,
             "own_ballot": own,
+            "me": id_text(KEY_PREFIX, key),
         }
 
 
@@ -86,6 +107,20 @@ def _question(tx: Tx, text: str, circle_text: str | None) -> tuple[QuestionId, C
     if records_of(tx, wanted, PROPOSAL, target=question):
         return question, wanted
     raise NotFoundError("that proposal belongs to another circle", hint="leave out --circle, or name its own")
+
+
+def _ballots(tx: Tx, told: Json) -> list[Json]:
+    """Ballots of a question in the order of the verdict, each with the reason that its author gave; a body that is gone gives none."""
+    found = []
+    for ballot in told.get("ballots", [])[:READ_BALLOTS]:
+        record = tx.record(RecordId(parse_id(RECORD_PREFIX, ballot["records"][-1]))) if ballot["records"] else None
+        reason = str(record.fields["reason"])[:REASON_CHARACTERS] if record is not None else ""
+        found.append({name: ballot[name] for name in ("key", "choice", "why")} | {"reason": reason})
+    return found
+
+
+def _cast(told: Json) -> int:
+    return len(told.get("ballots", [])) + int(told.get("ballots_omitted", 0))
 
 
 def _drawn(view: CircleView, question: QuestionId, *, as_svg: bool) -> Json:

@@ -78,6 +78,13 @@ def test_two_people_publish_find_fetch_vote_and_agree(
         )
     assert verdict_bytes(anna, question, circle) == verdict_bytes(ben, question, circle)
     assert json.loads(verdict_bytes(anna, question, circle))
+    said = ben.run("explain", question, "--circle", circle).stdout
+    assert " approve, counts: “good”\n" in said and " (you) approve, counts\n" in said
+    ballots = ben.json("explain", question, "--circle", circle)["ballots"]
+    assert sorted((one["choice"], one["why"], one["reason"]) for one in ballots) == [
+        ("approve", "counted", ""),
+        ("approve", "counted", "good"),
+    ]
 
     ben.kill()
     anna.json("vote", question, "reject", "--reason", "on second thought")

@@ -51,7 +51,8 @@ def review(call: Call, circle: str | None) -> None:
         print("Look closer with p2pnode explain PROPOSAL, decide with p2pnode vote PROPOSAL approve|reject|abstain.")
 
 
-def _show_question(call: Call, proposal: str) -> None:
+def _show_question(call: Call, proposal: str, choice: str | None) -> None:
+    """How it stands, and what is signed under which name: before one chooses, or before the ballot is cast."""
     answer = call.ask("proposal.show", {"proposal": proposal})
     if call.json:
         print_json(answer)
@@ -59,12 +60,13 @@ def _show_question(call: Call, proposal: str) -> None:
     print_standing(answer)
     if since := answer.get("adopted_since"):
         print(f"This node sees it adopted since {moment(since)}, and seals it after the waiting time.")
-    signer = short_id(answer.get("signed_as"))
-    print(
-        f"You would sign as {signer}: p2pnode vote {short_id(answer.get('proposal'))} {'|'.join(CHOICES)}"
-        if answer.get("member")
-        else f"You are {signer} there, and no member today: your ballot would not count."
-    )
+    signer, circle = short_id(answer.get("signed_as")), safe(str(answer.get("circle_name") or "that circle"))
+    if not answer.get("member"):
+        print(f"You are {signer} there, and no member today: your ballot would not count.")
+    elif choice is None:
+        print(f"You would sign as {signer}: p2pnode vote {short_id(answer.get('proposal'))} {'|'.join(CHOICES)}")
+    else:
+        print(f"You sign “{choice}” as {signer}, your name in {circle}; everybody there reads it.", flush=True)
 
 
 @click.command(cls=Command)
@@ -73,17 +75,20 @@ def _show_question(call: Call, proposal: str) -> None:
 @click.option("--reason", help="Why; everybody in the circle can read it.")
 @click.pass_obj
 def vote(call: Call, proposal: str, choice: str | None, reason: str | None) -> None:
-    """Cast your ballot on a proposal, signed by your name in its circle; a later one replaces it. Without a choice: how it stands."""
+    """Cast your ballot on a proposal, signed by your name in its circle, after showing how it stands; a later one replaces it.
+
+    Without a choice it only shows how it stands. With --json the answer tells in `standing` how it stood before.
+    """
+    if choice is None or not call.json:
+        _show_question(call, proposal, choice)
     if choice is None:
-        _show_question(call, proposal)
         return
     answer = call.ask("ballot.cast", {"proposal": proposal, "choice": choice} | ({"reason": reason} if reason else {}))
     if call.json:
         print_json(answer)
     else:
-        print_pairs(
-            [(name.replace("_", " "), answer.get(name)) for name in ("ballot", "proposal", "choice", "signed_as")]
-        )
+        print_pairs([(name, answer.get(name)) for name in ("ballot", "choice")])
+        print("It is cast. You can change it as long as you like: the newest counts.")
 
 
 @click.command(cls=Command)

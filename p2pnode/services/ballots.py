@@ -8,6 +8,7 @@ reason and the way out, rather than signed in vain.
 from __future__ import annotations
 
 from p2pnode.core import proposals
+from p2pnode.core.decision import State
 from p2pnode.core.ids import (
     CIRCLE_PREFIX,
     QUESTION_PREFIX,
@@ -22,6 +23,7 @@ from p2pnode.core.proposals import LIST
 from p2pnode.core.record import BALLOT, PROPOSAL, Record
 from p2pnode.core.records import APPROVE, CHOICES
 from p2pnode.core.registers import effective
+from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError, RefusedError, UsageError
 from p2pnode.ports import Json, Store, Tx, WallClock
 from p2pnode.services.admission import Admission
@@ -29,6 +31,7 @@ from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
 from p2pnode.services.proposing import Proposing
 from p2pnode.services.questions import circle_of_question
+from p2pnode.services.turnout import standing
 from p2pnode.services.views import Views
 
 
@@ -42,12 +45,15 @@ class Ballots:
         self._me, self._clock, self._proposing = me, clock, proposing
 
     async def cast(self, question: QuestionId, choice: str, reason: str) -> Json:
-        """Cast a ballot, or replace one's own. The answer of `vote`. NotFoundError, RefusedError, UsageError as above."""
+        """Cast a ballot, or replace one's own. The answer of `vote`, with `standing` as it was before.
+
+        NotFoundError, RefusedError, UsageError as above.
+        """
         if choice not in CHOICES:
             raise UsageError(f"{choice!r} is no choice", hint=f"one of: {', '.join(CHOICES)}")
         circle = await self._store.read(lambda tx: circle_of_question(tx, question))
         await self._proposing.refuse_strangers(circle, "your ballot would not count")
-        state = await self._views.ask(circle, lambda view: view.decide(question).state)
+        state, before = await self._views.ask(circle, lambda view: _as_it_stands(view, question))
         if state == "withdrawn":
             raise RefusedError("whoever proposed this took it back, so there is nothing to decide")
         now = self._clock()
@@ -60,6 +66,7 @@ class Ballots:
             "proposal": id_text(QUESTION_PREFIX, question),
             "choice": choice,
             "signed_as": "pseudonym in " + id_text(CIRCLE_PREFIX, circle),
+            "standing": before,
         }
 
     async def withdraw(self, question: QuestionId) -> Json:
@@ -85,6 +92,12 @@ class Ballots:
         await self._store.write(write)
         self._admission.changed(circle)
         return {"proposal": id_text(QUESTION_PREFIX, question)}
+
+
+def _as_it_stands(view: CircleView, question: QuestionId) -> tuple[State, Json]:
+    """Its state and, for whoever votes without having looked, turnout and what its lead withstands, before this ballot."""
+    decision = view.decide(question)
+    return decision.state, standing(view, decision)
 
 
 def list_in_circle(

@@ -143,11 +143,6 @@ ONE = [
     (["vote", PROPOSAL], "proposal.show", {"proposal": PROPOSAL}, PROPOSAL_ITEM | {"signed_as": KEY, "member": True,
         "evidence": [WORK], "remedy": "mend it", "standing": {"cast": 2, "members": 5, "margin": 4, "tolerates": 1, "cost_to_flip": 1,
         "rule": {"b": 0, "q": 1, "k": 3}}}, ["2 of 5 members voted", "stands even if 1 voter", "mend it", f"sign as {KEY[:10]}"]),
-    (["vote", PROPOSAL, "approve"], "ballot.cast", {"proposal": PROPOSAL, "choice": "approve"},
-        {"ballot": RECORD, "proposal": PROPOSAL, "choice": "approve", "signed_as": KEY}, [RECORD, "approve", KEY]),
-    (["vote", PROPOSAL, "reject", "--reason", "no"], "ballot.cast",
-        {"proposal": PROPOSAL, "choice": "reject", "reason": "no"},
-        {"ballot": RECORD, "proposal": PROPOSAL, "choice": "reject"}, ["reject"]),
     (["explain", PROPOSAL], "verdict.explain", {"id": PROPOSAL}, EXPLAINED, ["listed: 3 for, 1 against\n  anna approves\n"]),
     (["explain", WORK, "--circle", CIRCLE], "verdict.explain", {"id": WORK, "circle": CIRCLE}, EXPLAINED, ["anna"]),
     (["identity", "show"], "identity.show", {}, {"profile_key": KEY, "name": "Anna"}, [KEY, "Anna"]),
@@ -242,6 +237,32 @@ def test_lists(
     answers[method]["items"] = []
     assert cli(*arguments, "--json").out == ""
     assert "p2pnode " in cli(*arguments).out, "an empty list says what to do"
+
+
+def test_a_ballot_is_cast_after_it_was_shown_how_it_stands_and_what_is_signed(cli: Cli, serve: Serve) -> None:
+    standing = {
+        "cast": 2,
+        "members": 5,
+        "margin": 4,
+        "tolerates": 1,
+        "cost_to_flip": 1,
+        "rule": {"b": 0, "q": 1, "k": 3},
+    }
+    shown = PROPOSAL_ITEM | {"signed_as": KEY, "member": True, "standing": standing}
+    cast = {"ballot": RECORD, "proposal": PROPOSAL, "choice": "reject", "standing": standing}
+    daemon = serve({"proposal.show": shown, "ballot.cast": cast})
+    said = cli("vote", PROPOSAL, "reject", "--reason", "no")
+    order = [
+        "2 of 5 members voted",
+        "stands even if 1 voter",
+        f"You sign “reject” as {KEY[:12]}, your name in Readers",
+        RECORD,
+    ]
+    assert said.status == 0 and sorted(order, key=said.out.index) == order
+    params = {"proposal": PROPOSAL, "choice": "reject", "reason": "no"}
+    assert daemon.calls == [("proposal.show", {"proposal": PROPOSAL}), ("ballot.cast", params)]
+    assert cli("vote", PROPOSAL, "reject", "--reason", "no", "--json").json == cast
+    assert daemon.calls[2:] == [("ballot.cast", params)], "a program has asked before, or reads it in the answer"
 
 
 def test_every_command_is_tested_here_or_named() -> None:

@@ -43,7 +43,13 @@ COMMANDS = [
     (["circle", "invite", "c"], {"circle.invite": {"invite": "p2pnode:invite/x"}}),
     (["circle", "join", "i"], {"circle.join": {"circle": "c", "state": "waiting", "reason": "r"}}),
     (["proposals"], {"proposal.list": {"items": [PROPOSAL_ITEM]}}),
-    (["vote", "p", "approve"], {"ballot.cast": {"ballot": "r", "proposal": "p", "choice": "approve"}}),
+    (
+        ["vote", "p", "approve"],
+        {
+            "proposal.show": PROPOSAL_ITEM | {"member": True, "signed_as": "k"},
+            "ballot.cast": {"ballot": "r", "proposal": "p", "choice": "approve"},
+        },
+    ),
     (["explain", "w"], {"verdict.explain": EXPLAINED}),
     (["identity", "show"], {"identity.show": {"profile_key": "k", "name": "n", "about": "a"}}),
 ]

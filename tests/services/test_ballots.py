@@ -94,7 +94,9 @@ async def test_a_ballot_is_replaced_and_the_same_one_is_not_signed_twice() -> No
         work = await anna.publish("A book")
         question = question_of(await anna.circles.work_questions.list(circle, work))
         first_answer = await anna.circles.cast(question, "approve", "yes")
-        assert first_answer == await anna.circles.cast(question, "approve", "yes")
+        again = await anna.circles.cast(question, "approve", "yes")
+        assert first_answer["ballot"] == again["ballot"]
+        assert [answer["standing"]["cast"] for answer in (first_answer, again)] == [0, 1], "as it stood before"
         await anna.circles.cast(question, "reject", "on second thought")
         assert await verdict(anna, circle, work) == ("rejected", 0, 1)
         [ballot] = await own_ballots(anna, circle)

@@ -218,6 +218,10 @@ class Libp2pNetwork:
         """See the port."""
         return self.bans.current(self._clock())
 
+    def relay_for_others(self, allowed: bool) -> None:
+        """See the port."""
+        self.standing.relay_for_others(allowed)
+
     def lift_ban(self, peer: PeerId) -> bool:
         """See the port."""
         return self.bans.lift(peer, self._clock())

@@ -224,6 +224,10 @@ class Network(Protocol):
 
     def lift_ban(self, peer: PeerId) -> bool:
         """End a ban now and forget the peer's points. Whether it was banned."""
+    def relay_for_others(self, allowed: bool) -> None:
+        """Whether this node may relay; whether it does depends on the settings, and on how it is reached. At first it may."""
+        ...
+
         ...
 
 

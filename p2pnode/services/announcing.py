@@ -88,11 +88,13 @@ class Announcing:
         other_keys: Callable[[], Awaitable[Iterable[bytes]]],
         turn: trio.Lock,
         tell_later: Callable[[Sequence[bytes]], Awaitable[None]],
+        seeds: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`other_keys`: those that belong to no work. `turn` is held while keys are told; `tell_later` takes keys that nobody holds."""
+        """`other_keys`: those that belong to no work. `turn` is held while keys are told; `tell_later` takes keys that nobody holds. While
+        `seeds` says no, works are not told."""
         self._store, self._network, self._clock = store, network, clock
         self._provide_keys, self._other_keys = provide_keys, other_keys
-        self._turn, self._tell_later = turn, tell_later
+        self._turn, self._tell_later, self._seeds = turn, tell_later, seeds
         self._somebody_came = trio.Event()
         self._again = trio.Event()
         self._is_first = True  # nothing that we answer for is old yet
@@ -175,7 +177,7 @@ class Announcing:
         self._is_first = False
         keys = dict.fromkeys(await self._other_keys())
         offset = 0
-        while works := await self._page(offset):
+        while self._seeds() and (works := await self._page(offset)):
             offset += len(works)
             keys |= {key: None for work in works if not work.private for key in self._provide_keys(work)}
             await trio.lowlevel.checkpoint()

@@ -42,14 +42,16 @@ HASH_IN_THREAD_BYTES = 256 * KIB
 class Bitswap:
     """`unasked_blocks` and `late_blocks` are counted for whoever looks; `server` counts what it sent."""
 
-    def __init__(self, network: Network, store: Store, traffic: Traffic | None = None) -> None:
-        """With `traffic` nothing is given while works' bytes have to wait."""
+    def __init__(
+        self, network: Network, store: Store, traffic: Traffic | None = None, seeds: Callable[[], bool] = lambda: True
+    ) -> None:
+        """With `traffic` nothing is given while works' bytes have to wait, nor while `seeds` says no."""
         self._network = network
         self._partners: dict[PeerId, Partner] = {}
         self._versions: dict[PeerId, str] = {}
         self._ours: set[PeerId] = set()
         self._intake = Intake(lambda peer: peer in self._partners and bool(self._partners[peer].askings))
-        self.server = BitswapServer(network, store, traffic)
+        self.server = BitswapServer(network, store, traffic, seeds)
         self.unasked_blocks = self.late_blocks = 0
 
     async def start(self, nursery: trio.Nursery) -> None:

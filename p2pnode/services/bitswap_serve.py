@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -68,9 +68,12 @@ class _Asker:
 class BitswapServer:
     """The providing side. `sent_blocks`, `sent_bytes` and `refused_wants` are counted for whoever looks."""
 
-    def __init__(self, network: Network, store: Store, traffic: Traffic | None = None) -> None:
-        """With `traffic` we lack everything while works' bytes have to wait: askers go elsewhere, and are looked after again."""
-        self._network, self._store, self._traffic = network, store, traffic
+    def __init__(
+        self, network: Network, store: Store, traffic: Traffic | None = None, seeds: Callable[[], bool] = lambda: True
+    ) -> None:
+        """With `traffic` we lack everything while works' bytes have to wait, and while `seeds` says no: askers go elsewhere, and are
+        looked after again."""
+        self._network, self._store, self._traffic, self._seeds = network, store, traffic, seeds
         self._room = Room()
         self._askers: dict[PeerId, _Asker] = {}
         self._turns, self._slow_turns = Turns(TURNS, 1), trio.Semaphore(SLOW_TURNS)
@@ -171,7 +174,7 @@ class BitswapServer:
         return presences, wanted
 
     def _must_wait(self) -> bool:
-        return self._traffic is not None and self._traffic.waiting_reason() is not None
+        return not self._seeds() or (self._traffic is not None and self._traffic.waiting_reason() is not None)
 
     async def _sizes(self, cids: list[Cid]) -> list[int | None]:
         try:

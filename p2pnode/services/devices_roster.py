@@ -6,7 +6,7 @@ of two for a device the one that `core.device.standing` names. Called by `servic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from p2pnode.core.device import Certificate, decode_certificate, standing
 from p2pnode.core.ids import PeerId, PublicKey
@@ -28,6 +28,8 @@ class Roster:
         self._store, self._own = store, own
         self._held: dict[PeerId, Certificate] = {}
         self._dropped: set[PeerId] = set()
+        self.on_changed: list[Callable[[], None]] = []
+        """Called after certificates changed here, whoever brought them."""
         self.owner: PublicKey | None = None
         """The identity whose device this node is; None before anything was paired."""
 
@@ -118,6 +120,7 @@ class Roster:
             await self._store.write(lambda tx: _put(tx, changed.values(), back))
             self._held |= changed
             self._dropped -= back
+            self._tell()
         return list(changed.values())
 
     async def drop(self, peer: PeerId) -> None:
@@ -135,6 +138,11 @@ class Roster:
 
         await self._store.write(write)
         self.owner, self._held, self._dropped = None, {}, set()
+        self._tell()
+
+    def _tell(self) -> None:
+        for callback in self.on_changed:
+            callback()
 
 
 def certificates_of(changed: dict[PeerId, Certificate]) -> list[Certificate]:

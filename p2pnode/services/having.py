@@ -36,8 +36,15 @@ FetchingOf = Callable[[Cid], Fetching | None]
 class Having:
     """One a node."""
 
-    def __init__(self, network: Network, store: Store, fetching_of: FetchingOf) -> None:
-        self._network, self._store, self._fetching_of = network, store, fetching_of
+    def __init__(
+        self,
+        network: Network,
+        store: Store,
+        fetching_of: FetchingOf,
+        serves: Callable[[PeerId], bool] = lambda peer: True,
+    ) -> None:
+        """To whom `serves` says no we have nothing."""
+        self._network, self._store, self._fetching_of, self._serves = network, store, fetching_of, serves
         self._askers: OrderedDict[Cid, OrderedDict[PeerId, float]] = OrderedDict()
 
     def start(self) -> None:
@@ -53,6 +60,9 @@ class Having:
 
     async def _tell(self, stream: Stream, root: Cid) -> None:
         told: Holding | None = None
+        if not self._serves(stream.peer):
+            await send_frame(stream, Holding(Extent.NOTHING).to_bytes())
+            return
         while True:
             fetching = self._fetching_of(root)
             holding = await self._holding(root, fetching, self._others(root, stream.peer))

@@ -7,6 +7,7 @@ there. Without it nothing of ours is told to anybody but who asks for a block. M
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import trio
 
@@ -33,12 +34,20 @@ PAGE_WORKS = 500
 class Ipfs:
     """One a node. `wake` after something was published or fetched."""
 
-    def __init__(self, network: Network, store: Store, clock: WallClock, traffic: Traffic | None = None) -> None:
-        """With `traffic` nothing is given while works' bytes have to wait."""
+    def __init__(
+        self,
+        network: Network,
+        store: Store,
+        clock: WallClock,
+        traffic: Traffic | None = None,
+        seeds: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """With `traffic` nothing is given while works' bytes have to wait; nothing is given nor told while `seeds` says no."""
+        self._seeds = seeds
         self._network, self._store, self._clock = network, store, clock
         self._told: dict[Cid, float] = {}
         self._news = trio.Event()
-        self.bitswap = Bitswap(network, store, traffic)
+        self.bitswap = Bitswap(network, store, traffic, seeds)
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer and tell from now on."""
@@ -95,6 +104,8 @@ class Ipfs:
         """Roots of complete public contents that belong to a work, or are pinned."""
         roots: dict[Cid, None] = {}
         offset = 0
+        if not self._seeds():
+            return roots
         while works := await self._store.read(lambda tx: tx.works(limit=PAGE_WORKS, offset=offset)):  # noqa: B023
             offset += len(works)
             roots |= {work.root: None for work in works if not work.private}

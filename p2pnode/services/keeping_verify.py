@@ -85,7 +85,16 @@ def in_words(path: str, reason: str, *, owned: bool) -> str:
 class Checking:
     """Verifying and mending of one node."""
 
-    def __init__(self, store: Store, transfers: Transfers, clock: WallClock, emit: Emit) -> None:
+    def __init__(
+        self,
+        store: Store,
+        transfers: Transfers,
+        clock: WallClock,
+        emit: Emit,
+        repairs: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """While `repairs` says no, nothing is mended from others unless somebody asks for it."""
+        self._repairs = repairs
         self._store, self._transfers, self._clock, self._emit = store, transfers, clock, emit
         self._asked = trio.CapacityLimiter(1)
         self._tried: dict[Cid, float] = {}
@@ -192,6 +201,8 @@ class Checking:
             await trio.sleep(LOOK_AGAIN_S)
 
     async def _mend_some(self) -> None:
+        if not self._repairs():
+            return
         now = self._clock()
         for root in await self._store.read(lambda tx: tx.damaged_roots()):
             if now - self._tried.get(root, -MEND_AGAIN_S) >= MEND_AGAIN_S and not self._transfers.is_running(root):

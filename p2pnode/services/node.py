@@ -24,6 +24,7 @@ from p2pnode.services.background import contained, for_ever
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.devices import Devices
+from p2pnode.services.devices_duties import Duties
 from p2pnode.services.devices_state import SharedState
 from p2pnode.services.devices_sync import DeviceSync
 from p2pnode.services.devices_voids import Voids
@@ -82,13 +83,20 @@ class Node:
         self.traffic = TrafficLimits(settings, store, network.meter, clock, emit)
         self.views = Views(store, clock)
         self.admission = Admission(store, clock, on_manifest=self._on_manifest)
+        self.devices = Devices(store, network, me, clock, emit)
+        self.duties = Duties(self.devices.roster, network)
         self.sync = Sync(store, network, self.admission, me, clock)
         self.gossip = Gossip(store, network, self.admission, clock)
         self.outbox = Outbox(
-            store, network, clock, gossip=self.gossip.publish_records, circle_keys=self.sync.circle_keys
+            store,
+            network,
+            clock,
+            gossip=self.gossip.publish_records,
+            circle_keys=self.sync.circle_keys,
+            seeds=self.duties.seeds,
         )
-        self.blocks = ServeBlocks(network, store, self.traffic)
-        self.ipfs = Ipfs(network, store, clock, self.traffic)
+        self.blocks = ServeBlocks(network, store, self.traffic, self.duties.serves)
+        self.ipfs = Ipfs(network, store, clock, self.traffic, self.duties.seeds)
         self.search = Search(store, network, self.views, clock, self.sync.members_first)
         self.lookups = Lookups(store, self.search)
         self.explain = Explain(store, self.views, me, self.sync)
@@ -115,7 +123,7 @@ class Node:
         )
         self.traffic.on_used_up.append(self.transfers.hold)
         self.reading = Reading(store, self.transfers)
-        self.having = Having(network, store, self.transfers.fetching)
+        self.having = Having(network, store, self.transfers.fetching, self.duties.serves)
         self.keeping = Keeping(store, network, self.transfers, emit)
         self.space = Space(
             store,
@@ -126,7 +134,7 @@ class Node:
             quota_bytes=settings.quota_bytes,
             floor_bytes=settings.floor_bytes,
         )
-        self.checking = Checking(store, self.transfers, clock, emit)
+        self.checking = Checking(store, self.transfers, clock, emit, self.duties.repairs)
         self.reachability = ReachabilityWatch(
             network, emit, self.outbox.announcing.again, lan=settings.lan, maps_ports=settings.map_ports
         )
@@ -142,7 +150,6 @@ class Node:
             library=settings.library or str(home.library),
             settings=settings,
         )
-        self.devices = Devices(store, network, me, clock, emit)
         roster = self.devices.roster
         shared = SharedState(store, roster, me, clock, self.lens, self.circles, self.admission, network.peer_id)
         self.device_sync = DeviceSync(network, self.devices, shared)
@@ -159,6 +166,7 @@ class Node:
         nursery.start_soon(for_ever, self.doctor.run)
         self.store.when_full(self.space.make_room)
         await self.devices.start()
+        self.duties.start()
         await self.traffic.start(nursery)
         await self.ipfs.start(nursery)
         await self.transfers.start(nursery)

@@ -38,6 +38,8 @@ PAGE_KEYS = 2048
 """New keys taken at once: enough that some lie together, few enough that what is published meanwhile waits for a minute at most."""
 NEW_KEYS_S = 40.0
 """New keys told in a second: ten thousand works with their words in three quarters of an hour."""
+TOLD_KEYS = 200_000
+"""Keys remembered as told while the outbox is not empty, about 15 MB: works share words, and each word is told once."""
 
 
 def provide_keys(work: Work) -> list[bytes]:
@@ -68,10 +70,13 @@ class Outbox:
         *,
         gossip: Callable[[CircleId, list[bytes]], Awaitable[None]],
         circle_keys: Callable[[], Awaitable[Iterable[bytes]]],
+        seeds: Callable[[], bool] = lambda: True,
     ) -> None:
+        """While `seeds` says no, what is new here is not told to the DHT; it waits."""
         self._store, self._network, self._clock = store, network, clock
-        self._gossip, self._circle_keys = gossip, circle_keys
+        self._gossip, self._circle_keys, self._seeds = gossip, circle_keys, seeds
         self._wake = {GOSSIP: trio.Event(), PROVIDE: trio.Event()}
+        self._told: set[bytes] = set()  # and held, since the outbox was last empty: the first half of each key
         self._turn = trio.Lock()  # new keys and old ones are told in turns, not side by side
         self.announcing = Announcing(
             store,
@@ -81,6 +86,7 @@ class Outbox:
             other_keys=self._other_keys,
             turn=self._turn,
             tell_later=self._tell_later,
+            seeds=seeds,
         )
 
     def wake(self) -> None:
@@ -103,11 +109,15 @@ class Outbox:
             if items:
                 await carry_out(items)
                 continue
+            if kind == PROVIDE:
+                self._told.clear()
             with trio.move_on_after(IDLE_S if self._network.peers() else LAST_RETRY_S):
                 await self._wake[kind].wait()
 
     async def _due(self, kind: str, most: int) -> list[OutboxItem]:
         now = self._clock()
+        if kind == PROVIDE and not self._seeds():
+            return []
         return await self._store.read(lambda tx: tx.due_outbox(now, most, kind))
 
     async def _carry_out(self, items: list[OutboxItem]) -> None:
@@ -124,8 +134,9 @@ class Outbox:
         of_key: dict[bytes, list[OutboxItem]] = defaultdict(list)
         for item in items:
             of_key[item.payload].append(item)
-        await self._done([item for key, items in of_key.items() if len(key) != KEY_BYTES for item in items])
-        keys = sorted((key for key in of_key if len(key) == KEY_BYTES), key=place_bytes)
+        fresh = [key for key in of_key if len(key) == KEY_BYTES and _half(key) not in self._told]
+        await self._done([item for key in of_key.keys() - set(fresh) for item in of_key[key]])
+        keys = sorted(fresh, key=place_bytes)
         self._network.answer_for(keys)
         for begin in range(0, len(keys), CHUNK_KEYS):
             began, chunk = trio.current_time(), keys[begin : begin + CHUNK_KEYS]
@@ -134,10 +145,16 @@ class Outbox:
             ]  # what was unpublished meanwhile is not told
             held = await self._tell(wanted)
             waiting = [key for key in wanted if not held.get(key)]
+            self._remember([key for key in wanted if held.get(key)])
             await self._done([item for key in chunk if key not in waiting for item in of_key[key]])
             await self._later([item for key in waiting for item in of_key[key]])
             if begin + CHUNK_KEYS < len(keys):
                 await trio.sleep_until(began + len(chunk) / NEW_KEYS_S)
+
+    def _remember(self, keys: Iterable[bytes]) -> None:
+        if len(self._told) >= TOLD_KEYS:
+            self._told.clear()
+        self._told.update(map(_half, keys))
 
     async def _tell(self, keys: list[bytes]) -> dict[bytes, int]:
         try:
@@ -188,6 +205,7 @@ class Outbox:
     async def _tell_later(self, keys: Sequence[bytes]) -> None:
         """Keys that were told again and that nobody holds."""
         due = self._clock() + FIRST_RETRY_S
+        self._told.difference_update(map(_half, keys))
 
         def work(tx: Tx) -> None:
             for key in keys:
@@ -203,6 +221,10 @@ class Outbox:
                     self.announcing.somebody_came()
                     await self._store.write(_make_due(self._clock()), durable=False)
                     self.wake()
+
+
+def _half(key: bytes) -> bytes:
+    return key[: KEY_BYTES // 2]
 
 
 def _public_root_keys(tx: Tx) -> list[bytes]:

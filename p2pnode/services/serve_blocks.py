@@ -8,7 +8,7 @@ or not public is `missing`, and the two look alike.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import trio
 
@@ -46,9 +46,15 @@ IDLE_TIMEOUT_S = 300.0
 class ServeBlocks:
     """The providing side of a node."""
 
-    def __init__(self, network: Network, store: Store, traffic: Traffic | None = None) -> None:
-        """With `traffic` everybody is told `busy` while works' bytes have to wait."""
-        self._network, self._store, self._traffic = network, store, traffic
+    def __init__(
+        self,
+        network: Network,
+        store: Store,
+        traffic: Traffic | None = None,
+        serves: Callable[[PeerId], bool] = lambda peer: True,
+    ) -> None:
+        """With `traffic` everybody is told `busy` while works' bytes have to wait. To whom `serves` says no everything is missing."""
+        self._network, self._store, self._traffic, self._serves = network, store, traffic, serves
         self._turns = Turns(MAX_BUFFERED_BATCHES, BATCHES_PER_PEER)
         self._sending: dict[trio.CancelScope, float] = {}
 
@@ -88,7 +94,7 @@ class ServeBlocks:
                     return
                 handed_over = False
                 try:
-                    blocks = await self._read(cids)
+                    blocks = await self._read(cids, peer)
                     cids = cids[len(blocks) :]
                     batch = b"".join(_answer_parts(blocks))
                     self._turns.charge(peer, len(batch) + LOOK_UP_COST_BYTES * len(blocks))
@@ -98,8 +104,10 @@ class ServeBlocks:
                     if not handed_over:
                         self._turns.give_back(peer)
 
-    async def _read(self, cids: tuple[Cid, ...]) -> list[bytes | None]:
+    async def _read(self, cids: tuple[Cid, ...], peer: PeerId) -> list[bytes | None]:
         """A block whose file changed or cannot be read is None too: the store tells the user, a peer learns only `missing`."""
+        if not self._serves(peer):
+            return [None] * len(cids)
         try:
             return await self._store.read_blocks(cids, public_only=True, max_bytes=BATCH_BYTES)
         except (StoreError, TimedOutError) as error:

@@ -251,6 +251,9 @@ class SimNetwork:
     def banned(self) -> list[Ban]:
         return self._bans.current(trio.current_time())
 
+    def relay_for_others(self, allowed: bool) -> None:
+        """Here nobody needs that."""
+
     def lift_ban(self, peer: PeerId) -> bool:
         return self._bans.lift(peer, trio.current_time())
 

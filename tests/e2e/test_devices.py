@@ -88,6 +88,17 @@ def test_the_identity_revokes_a_server_and_pairs_it_again(start: Start, tmp_path
     assert desk.json("--node", "cellar", "status")["peer_id"] == server.peer_id
 
 
+def test_a_server_that_may_not_seed_serves_its_own_people_only(start: Start, tmp_path: Path) -> None:
+    server, desk = start_server(start, tmp_path), start("desk")
+    (tmp_path / "book.txt").write_bytes(b"bees\n" * 100_000)
+    work = server.json("publish", str(tmp_path / "book.txt"), "--title", "Bees")["work"]
+    paired(desk, server, may=("sync", "repair"))
+    stranger = start("stranger", bootstrap=(server.address,))
+    wait_until(lambda: stranger.json("status")["peers"], what="the stranger is connected")
+    assert stranger.run("get", work, "--timeout", "3", check=False).returncode == 7
+    wait_until(lambda: desk.run("get", work, check=False).returncode == 0, what="the desk has it")
+
+
 def test_nothing_answers_where_it_is_switched_off(start: Start, tmp_path: Path) -> None:
     server, desk = start_server(start, tmp_path, remote=False), start("desk")
     paired(desk, server)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ def show_code(server: RealDaemon) -> tuple[Any, str]:
     return shown, str(json.loads(shown.stdout.readline())["code"])
 
 
-def paired(desk: RealDaemon, server: RealDaemon, name: str = "server") -> None:
+def paired(desk: RealDaemon, server: RealDaemon, name: str = "server", *, may: Sequence[str] = ()) -> None:
     shown, code = show_code(server)
-    answer = desk.json("device", "pair", code, "--at", server.address, "--name", name, "--as", "desk")
+    roles = [word for role in may for word in ("--may", role)]
+    answer = desk.json("device", "pair", code, "--at", server.address, "--name", name, "--as", "desk", *roles)
     out, _ = shown.communicate(timeout=DEADLINE_S)
     assert shown.returncode == 0 and json.loads(out)["check"] == answer["check"]

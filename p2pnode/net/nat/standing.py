@@ -40,7 +40,8 @@ class Standing:
         self._outside, self._relaying, self._dht = outside, relaying, dht
         self._kad_protocol = kad_protocol
         self._serve, self._unserve = serve, unserve
-        self._always_relays = relaying.hop is not None
+        self._always = relaying.limits
+        self._may_relay = True
         self._changed = trio.Event()
         self._serves_dht = False
         relaying.on_changed.append(self._tell)
@@ -53,7 +54,7 @@ class Standing:
             self._serve_dht(verdict != "private")
         if self._outside.asking.without_relays == "public":
             self._relaying.let_go()
-        if not self._always_relays and self._outside.wishes.relay_when_public:
+        if self._may_relay and self._always is None and self._outside.wishes.relay_when_public:
             if verdict == "public" and self._relaying.hop is None:
                 log.info("others are relayed from now on: the internet reaches this node")
                 self._relaying.offer(self._serve, RelayLimits())
@@ -61,6 +62,16 @@ class Standing:
                 log.info("others are not relayed any more: the internet does not reach this node")
                 self._relaying.withdraw(self._unserve)
         self._tell()
+
+    def relay_for_others(self, allowed: bool) -> None:
+        """See `ports.Network`."""
+        self._may_relay = allowed
+        if not allowed and self._relaying.hop is not None:
+            log.info("others are not relayed any more: this machine may not")
+            self._relaying.withdraw(self._unserve)
+        elif allowed and self._always is not None:
+            self._relaying.offer(self._serve, self._always)
+        self.settle()
 
     def _serve_dht(self, serves: bool) -> None:
         self._serves_dht = serves

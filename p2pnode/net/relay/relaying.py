@@ -59,6 +59,8 @@ class Relaying:
         self.on_changed: list[Callable[[], None]] = []
         self._reservations = Reservations(self._candidates, self._client.reserve, self._tell_changed, clock)
         self._stop = Stop(swarm, self._expects)
+        self.limits = limits
+        """Those of a relay that is one in any case; None: only where it is useful."""
         self.hop: Hop | None = None
         if limits is not None:
             self.hop = self._new_hop(limits)

@@ -97,6 +97,8 @@ class Reachability:
     """By which of "IPv4" and "IPv6"."""
     mapped: str = ""
     """What the router says that it forwards to us; "" for nothing."""
+    opened: str = ""
+    """What the router says that its firewall lets through to us, by IPv6; "" for nothing."""
     mapped_by: str = ""
     """In which language it was asked: "PCP", "NAT-PMP" or "UPnP"."""
     port: int = 0
@@ -222,12 +224,12 @@ class Network(Protocol):
         """Bans in force, the soonest over first."""
         ...
 
-    def lift_ban(self, peer: PeerId) -> bool:
-        """End a ban now and forget the peer's points. Whether it was banned."""
     def relay_for_others(self, allowed: bool) -> None:
         """Whether this node may relay; whether it does depends on the settings, and on how it is reached. At first it may."""
         ...
 
+    def lift_ban(self, peer: PeerId) -> bool:
+        """End a ban now and forget the peer's points. Whether it was banned."""
         ...
 
 

@@ -98,6 +98,7 @@ def as_json(reach: Reachability, standing: Standing) -> Json:
         "public": list(reach.public),
         "reached_by": list(reach.reached_by),
         "mapped": reach.mapped,
+        "opened": reach.opened,
         "mapped_by": reach.mapped_by,
         "port": reach.port,
         "relays": list(reach.relays),

@@ -13,7 +13,6 @@ from typing import Any
 from tests.nat.street import Site, Street
 from tests.support.daemons import RealDaemon, wait_until
 
-EVERYWHERE = "/ip4/0.0.0.0/tcp/0"
 DEADLINE_S = 90.0
 
 
@@ -43,7 +42,7 @@ class Homes:
     ) -> RealDaemon:
         """A daemon on a host of a site, running."""
         within = self._net.within(site, number)
-        one = RealDaemon(self._folder / name, listen=EVERYWHERE, within=within, bootstrap=bootstrap, lan=lan)
+        one = RealDaemon(self._folder / name, listen=None, within=within, bootstrap=bootstrap, lan=lan)
         if relays:
             one.environment["P2PNODE_RELAY_SERVE"] = "true"
         one.start()

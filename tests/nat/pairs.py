@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.nat.homes import Homes, Met, address_of, settle, together, until
-from tests.nat.rules import Kind
+from tests.nat.rules import IPV6, MAPPING, Kind
 from tests.nat.street import Site, Street
 from tests.support.daemons import RealDaemon
 
@@ -36,8 +36,9 @@ class Pair:
 
 
 def all_pairs() -> Iterator[Pair]:
-    """Every kind with every kind, each pair once."""
-    return itertools.starmap(Pair, itertools.combinations_with_replacement(Kind, 2))
+    """Every kind with every kind, each pair once; those with IPv6 only where the other end has it too: else they are symmetric ones."""
+    pairs = itertools.starmap(Pair, itertools.combinations_with_replacement(Kind, 2))
+    return (pair for pair in pairs if pair.called not in IPV6 or pair.caller in (Kind.PUBLIC, *IPV6))
 
 
 def meet(pair: Pair, *, round_trip_ms: float = ROUND_TRIP_MS, patience_s: float = PATIENCE_S) -> Met:
@@ -58,7 +59,7 @@ def meet(pair: Pair, *, round_trip_ms: float = ROUND_TRIP_MS, patience_s: float 
             return STAYS in caller.log + called.log
 
         met = settle(caller, called, patience_s=patience_s, begun=begun, over=over)
-        if met.way == "direct" and Kind.UPNP in pair_of_mapped(pair, address):
+        if met.way == "direct" and set(MAPPING) & set(pair_of_mapped(pair, address)):
             return Met("mapped", met.first_s, met.settled_s)
         return met
 
@@ -71,11 +72,18 @@ def pair_of_mapped(pair: Pair, address: str) -> tuple[Kind, ...]:
 def where(daemon: RealDaemon, site: Site) -> str:
     """The best address that a daemon tells of itself: a public one if it has one, or soon will, else one through a relay."""
     begun = time.monotonic()
-    expected = site.kind in (Kind.PUBLIC, Kind.UPNP, Kind.FULL_CONE)
+    expected = site.kind in (Kind.PUBLIC, Kind.FULL_CONE, Kind.IPV6_OPEN, *MAPPING)
 
     def found() -> str | None:
-        told = daemon.json("status")["addresses"]
-        direct = [one for one in told if f"/{site.address}/" in one and "/p2p-circuit/" not in one]
+        status = daemon.json("status")
+        told = status["addresses"]
+        reached = site.kind not in IPV6 or "IPv6" in status["reach"]["reached_by"]
+        own = (f"/{site.address6 if site.kind in IPV6 else site.address}/",) if reached else ()
+        direct = [
+            one
+            for one in told
+            if one.startswith(tuple(f"/ip{n}{o}" for n in (4, 6) for o in own)) and "/p2p-circuit/" not in one
+        ]
         circuits = [one for one in told if "/p2p-circuit/" in one]
         late = time.monotonic() - begun > MAPPED_S
         best = direct or (circuits if not expected or late else [])

@@ -7,6 +7,7 @@ himself at home. Everything goes with `Street`; what a killed test left is swept
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +18,7 @@ from types import TracebackType
 
 import pytest
 
-from tests.nat.rules import LAN, WAN, Kind, rules_of, upnp_configuration
+from tests.nat.rules import IPV6, LAN, MAPPING, WAN, Kind, rules_of, upnp_configuration
 from tests.support import netns
 from tests.support.netns import Link, Namespaces
 
@@ -37,6 +38,8 @@ class Site:
     """The public one."""
     router: int | None
     hosts: list[int] = field(default_factory=list)
+    address6: str = ""
+    """Of the first host, by IPv6; "" where the site has none."""
 
 
 def needed(*, upnp: bool = False, slow: bool = False) -> None:
@@ -54,6 +57,7 @@ class Street:
         self._stack = ExitStack()
         self._round_trip_ms = round_trip_ms
         self._sites = 0
+        self._numbers = itertools.count(1)
         self.spaces = Namespaces(1)
 
     def __enter__(self) -> Street:
@@ -72,14 +76,15 @@ class Street:
     ) -> None:
         self._stack.close()
 
-    def site(self, kind: Kind, hosts: int = 1) -> Site:
-        """A new site with so many hosts, the first of which a full cone lets everybody reach."""
+    def site(self, kind: Kind, hosts: int = 1, *, maps: bool = True) -> Site:
+        """A new site with so many hosts, the first of which a full cone lets everybody reach. `maps` False: `start_upnp` comes later."""
         self._sites += 1
         near, far = f"11.0.{self._sites}.1", f"11.0.{self._sites}.2"
         edge = self.spaces.add()
         self._join_street(edge, near, far)
+        far6 = self._join_street6(edge, near, self._sites) if kind in (Kind.PUBLIC, *IPV6) else ""
         if kind is Kind.PUBLIC:
-            return Site(kind, far, None, [edge])
+            return Site(kind, far, None, [edge], far6)
         site = Site(kind, far, edge)
         router = edge
         if kind is Kind.DOUBLE:
@@ -93,8 +98,12 @@ class Street:
             host = self.spaces.add()
             site.hosts.append(host)
             self._plug(router, host, "eth0", f"{HOME}.{1 + len(site.hosts)}/24", f"{HOME}.1")
-        if kind is Kind.UPNP:
-            self.start_upnp(site)
+            if kind in IPV6:
+                self._plug6(router, host, f"2600:0:{self._sites}:1::", len(site.hosts) + 1)
+        if kind in IPV6:
+            site.address6 = f"2600:0:{self._sites}:1::2"
+        if kind in MAPPING and maps:
+            self.start_upnp(site, upnp=kind is Kind.UPNP)
         return site
 
     def within(self, site: Site, number: int = 0) -> tuple[str, ...]:
@@ -109,12 +118,13 @@ class Street:
         assert target.router is not None
         self._plug(target.router, host, "eth0", f"{HOME}.{10 + len(target.hosts)}/24", f"{HOME}.1")
 
-    def start_upnp(self, site: Site) -> subprocess.Popen[bytes]:
-        """The site's router maps ports for who asks (UPnP, NAT-PMP). Ends with the street."""
+    def start_upnp(self, site: Site, *, upnp: bool = True, natpmp: bool = True) -> subprocess.Popen[bytes]:
+        """The site's router maps ports for who asks in these languages. Ends with the street."""
         assert site.router is not None
-        name = self._folder / f"upnp-{site.router}-{self._sites}"
-        name.write_text(upnp_configuration(f"{HOME}.1", str(name)))
-        self.nft(site.router, UPNP_TABLE)
+        name = self._folder / f"upnp-{site.router}-{next(self._numbers)}"
+        name.write_text(upnp_configuration(f"{HOME}.1", str(name), upnp=upnp, natpmp=natpmp))
+        if site.kind not in IPV6:
+            self.nft(site.router, UPNP_TABLE)
         command = ["miniupnpd", "-d", "-f", str(name), "-P", f"{name}.pid", "-o", site.address]
         with name.with_suffix(".log").open("wb") as log:
             process = subprocess.Popen([*self.spaces.within(site.router), *command], stdout=log, stderr=log)
@@ -143,11 +153,36 @@ class Street:
             self._rename(edge, far, WAN)
             self.ip(edge, "route", "add", "default", "via", near)
 
+    def _join_street6(self, edge: int, near: str, number: int) -> str:
+        """IPv6 on the way to the street, and 2600:0:N::/48 behind it; the address at the site's end."""
+        net = f"2600:0:{number}:"
+        street = self._name_of(0, near)
+        for end in (0, edge):
+            self.spaces.set(end, "net.ipv6.conf.all.forwarding", "1")
+        self.ip(0, "address", "add", f"{net}:1/64", "dev", street, "nodad")
+        self.ip(edge, "address", "add", f"{net}:2/64", "dev", WAN, "nodad")
+        via = () if self._round_trip_ms else ("via", f"{net}:2")
+        back = () if self._round_trip_ms else ("via", f"{net}:1")
+        self.ip(0, "-6", "route", "add", f"{net}:/48", *via, "dev", street)
+        self.ip(edge, "-6", "route", "add", "default", *back, "dev", WAN)
+        return f"{net}:2"
+
+    def _plug6(self, router: int, host: int, net: str, number: int) -> None:
+        """IPv6 for a host at a router's bridge, whose address in the local network is the usual one of routers."""
+        if number == 2:
+            self.ip(router, "address", "add", f"{net}1/64", "dev", LAN, "nodad")
+            self.ip(router, "address", "add", "fe80::1/64", "dev", LAN, "nodad")
+        self.ip(host, "address", "add", f"{net}{number}/64", "dev", "eth0", "nodad")
+        self.ip(host, "-6", "route", "add", "default", "via", "fe80::1", "dev", "eth0")
+
+    def _name_of(self, number: int, address: str) -> str:
+        """Of the interface that has an address."""
+        command = ["ip", "-n", self.spaces.names[number], "-o", "address", "show", "to", address]
+        return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout.split()[1]
+
     def _rename(self, number: int, address: str, name: str) -> None:
         """Call the interface that has an address by a name that rules can know."""
-        command = ["ip", "-n", self.spaces.names[number], "-o", "address", "show", "to", address]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=True).stdout
-        old = said.split()[1]
+        old = self._name_of(number, address)
         self.ip(number, "link", "set", old, "down")
         self.ip(number, "link", "set", old, "name", name)
         self.ip(number, "link", "set", name, "up")

@@ -34,12 +34,13 @@ class RealDaemon:
         home: Path,
         *,
         bootstrap: tuple[str, ...] = (),
-        listen: str = LOOPBACK,
+        listen: str | None = LOOPBACK,
         lan: bool = False,
         within: Sequence[str] = (),
     ) -> None:
         self.home, self.within = home, within  # what stands before the daemon's command: a network of its own, say
-        self.arguments = ["daemon", "--listen", listen, *([] if lan else ["--no-lan"])]
+        listening = [] if listen is None else ["--listen", listen]  # None: where every daemon listens
+        self.arguments = ["daemon", *listening, *([] if lan else ["--no-lan"])]
         for address in bootstrap:
             self.arguments += ["--bootstrap", address]
         self.environment = os.environ | {

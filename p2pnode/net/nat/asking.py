@@ -46,7 +46,8 @@ OpenStream = Callable[[PeerId, str], Awaitable[Stream]]
 
 class Asking:
     """`hosts` tells peers that can be asked and where each is seen, `candidates` where we might be reached, best first;
-    `has_come` whether a connection came from a range of addresses since some time."""
+    `has_come` whether a connection came from a range of addresses since some time; `turn` is had while asking: of one peer one thing at a
+    time."""
 
     def __init__(
         self,
@@ -56,7 +57,9 @@ class Asking:
         open_stream: OpenStream,
         changed: Callable[[], None],
         has_come: Callable[[str, float], bool],
+        turn: trio.Lock | None = None,
     ) -> None:
+        self._turn = turn or trio.Lock()
         self._has_come = has_come
         self._own = own
         self._hosts = hosts
@@ -96,9 +99,10 @@ class Asking:
         """For ever."""
         while True:
             before = (self.verdict, self.addresses)
-            peer = self._next()
-            if peer is not None:
-                await self._ask(peer, self._hosts().get(peer, ""))
+            async with self._turn:
+                peer = self._next()
+                if peer is not None:
+                    await self._ask(peer, self._hosts().get(peer, ""))
             if before != (self.verdict, self.addresses):
                 self._changed()
             await trio.sleep(LOOK_S)
@@ -106,18 +110,24 @@ class Asking:
     async def ask_now(self) -> int:
         """Ask as many peers as decide, of different ranges, whatever is known already; none that was asked a moment ago. How many."""
         before = (self.verdict, self.addresses)
+        async with self._turn:
+            asked = self._chosen()
+            async with trio.open_nursery() as nursery:
+                for peer, host in asked.items():
+                    nursery.start_soon(self._ask, peer, host)
+        if before != (self.verdict, self.addresses):
+            self._changed()
+        return len(asked)
+
+    def _chosen(self) -> dict[PeerId, str]:
+        """Peers to ask, each of another range."""
         hosts, ranges = self._fresh(), set[str]()
         asked: dict[PeerId, str] = {}
         for peer, host in random.sample(sorted(hosts.items()), len(hosts)) if self._candidates() else ():
             if len(asked) < ENOUGH_VOICES and (origin := origin_of(host).range) not in ranges:
                 ranges.add(origin)
                 asked[peer] = host
-        async with trio.open_nursery() as nursery:
-            for peer, host in asked.items():
-                nursery.start_soon(self._ask, peer, host)
-        if before != (self.verdict, self.addresses):
-            self._changed()
-        return len(asked)
+        return asked
 
     def _fresh(self) -> dict[PeerId, str]:
         """Who can be asked now, and where each is seen."""

@@ -20,10 +20,12 @@ def version_of(host: str) -> Version:
 
 
 class Families:
-    """What peers of both find who dial us back. `make` makes who asks those of one."""
+    """What peers of both find who dial us back. `make` makes who asks those of one,
+    in turn with the other."""
 
-    def __init__(self, make: Callable[[Version], Asking]) -> None:
-        self.of: dict[Version, Asking] = {version: make(version) for version in VERSIONS}
+    def __init__(self, make: Callable[[Version, trio.Lock], Asking]) -> None:
+        turn = trio.Lock()
+        self.of: dict[Version, Asking] = {version: make(version, turn) for version in VERSIONS}
 
     @property
     def verdict(self) -> Verdict:

@@ -1,4 +1,4 @@
-"""What a router that forwards ports looks like to `mapping`, and where the router is.
+"""What a router that forwards ports, or opens them in its firewall, looks like to `mapping`, and where the router is.
 
 Only addresses of local networks are ever asked: a route that points into the internet is nobody who forwards ports for us.
 """
@@ -17,6 +17,8 @@ from p2pnode.net.addresses import is_near_ip
 
 ROUTES = Path("/proc/net/route")
 """Linux's table of IPv4 routes."""
+ROUTES6 = Path("/proc/net/ipv6_route")
+"""Of IPv6."""
 MAX_GATEWAYS = 2
 """Asked: one of each cable and radio; more is a machine that knows better."""
 _UP, _GATEWAY = 0x1, 0x2
@@ -73,6 +75,29 @@ def parse_routes(text: str) -> list[str]:
             continue
         if not destination and not mask and flags & _UP and flags & _GATEWAY:
             routes.append((metric, str(ipaddress.IPv4Address(struct.pack("=I", gateway)))))
+    return [gateway for _, gateway in sorted(routes)]
+
+
+def gateways6() -> list[str]:
+    """As `gateways`, by IPv6: link-local addresses with their zones. None where there is no such table."""
+    try:
+        found = parse_routes6(ROUTES6.read_text("ascii", "replace"))
+    except OSError:
+        return []
+    return [address for address in dict.fromkeys(found) if is_near_ip(address.partition("%")[0])][:MAX_GATEWAYS]
+
+
+def parse_routes6(text: str) -> list[str]:
+    """The gateways of default routes in /proc/net/ipv6_route, the least metric first."""
+    routes: list[tuple[int, str]] = []
+    for parts in map(str.split, text.splitlines()):
+        try:
+            destination, bits, gateway, metric, flags = (int(parts[at], 16) for at in (0, 1, 4, 5, 8))
+            address = ipaddress.IPv6Address(gateway)
+        except (ValueError, IndexError):
+            continue
+        if not destination and not bits and flags & _UP and flags & _GATEWAY and len(parts) > 9:
+            routes.append((metric, f"{address}%{parts[9]}" if address.is_link_local else str(address)))
     return [gateway for _, gateway in sorted(routes)]
 
 

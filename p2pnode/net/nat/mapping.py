@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import trio
 
 from p2pnode.errors import NetworkError
-from p2pnode.net.nat.gateways import Gateway, Mapping, gateways
+from p2pnode.net.nat.gateways import Gateway, Mapping, gateways, gateways6
 from p2pnode.net.nat.natpmp_gateway import NatPmp
+from p2pnode.net.nat.pcp_gateway import Pcp
 from p2pnode.net.nat.upnp_gateway import Upnp
 
 log = logging.getLogger("p2pnode.net")
@@ -29,14 +31,25 @@ PARTS = 2
 """A mapping is renewed after this part of its life."""
 
 
-async def find_gateway() -> Gateway:
-    """NAT-PMP first, as it is the smaller one; then UPnP. NetworkError if no router forwards ports."""
+async def find_gateway(port: int) -> Gateway:
+    """PCP first, as it is the newest; NAT-PMP, which is the smallest; then UPnP. NetworkError if no router forwards ports."""
     for host in gateways():
+        for ask in (partial(Pcp.find, host, port), partial(NatPmp.find, host)):
+            try:
+                return await ask()
+            except NetworkError as error:
+                log.debug("%s", error.message)
+    return await Upnp.find()
+
+
+async def find_firewall(own: str, port: int) -> Gateway:
+    """The router whose firewall stands before `own`, a public address of IPv6. NetworkError if none opens ports."""
+    for host in gateways6():
         try:
-            return await NatPmp.find(host)
+            return await Pcp.find(host, port, own)
         except NetworkError as error:
             log.debug("%s", error.message)
-    return await Upnp.find()
+    raise NetworkError("no router answers in PCP by IPv6")
 
 
 class PortMapping:
@@ -46,7 +59,7 @@ class PortMapping:
         self,
         port: Callable[[], int | None],
         changed: Callable[[], None],
-        find: Callable[[], Awaitable[Gateway]] = find_gateway,
+        find: Callable[[int], Awaitable[Gateway]] = find_gateway,
     ) -> None:
         self._port = port
         self._changed = changed
@@ -64,7 +77,10 @@ class PortMapping:
     @property
     def addresses(self) -> Sequence[str]:
         """Where the mapping would be reached, as the router says."""
-        return [f"/ip4/{self.mapping.address}/tcp/{self.mapping.outside}"] if self.mapping else []
+        if self.mapping is None:
+            return []
+        family = "ip6" if ":" in self.mapping.address else "ip4"
+        return [f"/{family}/{self.mapping.address}/tcp/{self.mapping.outside}"]
 
     async def run(self) -> None:
         """For ever; gives back what is mapped when it is cancelled."""
@@ -74,7 +90,7 @@ class PortMapping:
             pause_s = NO_ROUTER_S
             if port is not None:
                 try:
-                    gateway = await self._find()
+                    gateway = await self._find(port)
                     pause_s = AGAIN_S
                     await self._keep(gateway, port)
                 except NetworkError as error:
@@ -109,7 +125,5 @@ class PortMapping:
         if before == mapping:
             return
         if mapping is not None:
-            log.info(
-                "the router forwards %s:%d to port %d (%s)", mapping.address, mapping.outside, mapping.inside, kind
-            )
+            log.info("the router leads %s to port %d (%s)", self.addresses[0], mapping.inside, kind)
         self._changed()

@@ -24,7 +24,8 @@ from p2pnode.net.nat.asking import ASK_S, Asking
 from p2pnode.net.nat.dialback import DialBacks
 from p2pnode.net.nat.dialback_messages import PROTOCOL
 from p2pnode.net.nat.families import VERSIONS, Families, Version, version_of
-from p2pnode.net.nat.mapping import PortMapping
+from p2pnode.net.nat.gateways import Gateway
+from p2pnode.net.nat.mapping import PortMapping, find_firewall
 from p2pnode.net.nat.seen import Seen
 from p2pnode.net.nat.voices import Verdict
 from p2pnode.net.nat.watch import Watch
@@ -89,6 +90,8 @@ class Outside:
         self.on_moved: list[Callable[[], None]] = []
         """This machine has other addresses than before."""
         self.mapping = PortMapping(self._port_to_map, self._mapping_changed)
+        self.opening = PortMapping(self._port_to_open, self._mapping_changed, self._find_firewall)
+        """Of the firewall that routers are for IPv6."""
         self.asking = Families(partial(self._asking, own))
         self.dial_backs = DialBacks(self._dial_back)
         self._watch = Watch(swarm, self._moved)
@@ -108,6 +111,7 @@ class Outside:
         nursery.start_soon(for_ever, self._watch.run)
         if self.wishes.map_ports:
             nursery.start_soon(for_ever, self.mapping.run)
+            nursery.start_soon(for_ever, self.opening.run)
 
     def with_public(self, direct: list[str]) -> list[str]:
         """Our direct addresses behind the public ones where we are reached, or, as long as nobody said, might be."""
@@ -137,9 +141,9 @@ class Outside:
     def _mapped(self) -> list[str]:
         return [address for address in self.mapping.addresses if public_ip(address) is not None]
 
-    def _asking(self, own: PeerId, version: Version) -> Asking:
+    def _asking(self, own: PeerId, version: Version, turn: trio.Lock) -> Asking:
         hosts, candidates = partial(self._hosts, version), partial(self.candidates, version)
-        return Asking(own, hosts, candidates, partial(self._open, version), self._tell_changed, self._has_come)
+        return Asking(own, hosts, candidates, partial(self._open, version), self._tell_changed, self._has_come, turn)
 
     def _hosts(self, version: Version) -> dict[PeerId, str]:
         """Directly connected peers that dial back who asks, and the IP address of each: where it is connected, or could be called."""
@@ -199,6 +203,16 @@ class Outside:
         near = [address for address in self._direct() if address.startswith("/ip4/") and is_near(address)]
         return next((int(address.split("/")[4]) for address in near if not is_loopback(address)), None)
 
+    def _public6(self) -> list[str]:
+        return [address for address in self._direct() if address.startswith("/ip6/") and public_ip(address) is not None]
+
+    def _port_to_open(self) -> int | None:
+        """Of our first public address of IPv6."""
+        return next((int(address.split("/")[4]) for address in self._public6()), None)
+
+    async def _find_firewall(self, port: int) -> Gateway:
+        return await find_firewall(host_of(self._public6()[0]), port)
+
     @property
     def port(self) -> int:
         """What a router would have to forward; 0: we listen on this machine only."""
@@ -228,6 +242,7 @@ class Outside:
 
     async def _moved(self) -> None:
         self.mapping.moved()
+        self.opening.moved()
         self.asking.moved()
         for callback in [*self.on_moved, *self.on_changed]:
             callback()

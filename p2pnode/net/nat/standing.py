@@ -105,6 +105,7 @@ class Standing:
             reached_by=asking.reached_by,
             mapped="".join(mapping.addresses),
             mapped_by=mapping.kind,
+            opened="".join(self._outside.opening.addresses),
             port=self._outside.port,
             relays=tuple(self._relaying.relays),
             dht_server=self._serves_dht,

@@ -11,8 +11,9 @@ from trio.testing import MockClock
 
 from p2pnode.core.ids import PeerId
 from p2pnode.errors import NetworkError
-from p2pnode.net.nat.asking import AGAIN_S, Asking
+from p2pnode.net.nat.asking import AGAIN_S, REST_S, Asking
 from p2pnode.net.nat.dialback_messages import Dialled, Status, decode_request, encode_answer
+from p2pnode.net.nat.families import Families
 from p2pnode.ports import Stream
 
 pytestmark = pytest.mark.trio
@@ -188,3 +189,57 @@ async def test_the_question_names_ourselves_and_where_we_might_be(autojump_clock
         nursery.cancel_scope.cancel()
     said = decode_request(streams[0].asked[1:])
     assert (said.peer, said.addresses) == (OWN, (HERE,))
+
+
+async def test_who_asks_now_is_answered_now_and_not_twice_in_a_minute(autojump_clock: MockClock) -> None:
+    world = World(a=REACHED, b=REACHED, c=REACHED, d=REACHED)
+    async with asking(world) as one:
+        assert len(world.asked) == 3
+        world.says = dict.fromkeys(world.says, NOT_REACHED)
+        assert await one.ask_now() == 1, "the others were asked a moment ago"
+        assert one.verdict == "public"
+        await trio.sleep(REST_S)
+        assert await one.ask_now() == 3
+        assert verdict(one) == "private"
+        assert await one.ask_now() <= 1
+
+
+async def test_a_peer_is_asked_one_thing_at_a_time(autojump_clock: MockClock) -> None:
+    world, at_once = World(a=REACHED), 0
+
+    class Slow(World):
+        async def open(self, peer: PeerId, protocol: str) -> Stream:
+            nonlocal at_once
+            at_once += 1
+            assert at_once == 1
+            await trio.sleep(3)
+            at_once -= 1
+            return await world.open(peer, protocol)
+
+    slow = Slow(a=REACHED)
+    families = Families(
+        lambda version, turn: Asking(
+            OWN, lambda: slow.hosts, lambda: [HERE], slow.open, slow.changed, slow.has_come, turn
+        )
+    )
+    async with trio.open_nursery() as nursery:
+        for one in families.of.values():
+            nursery.start_soon(one.run)
+        await trio.sleep(20)
+        nursery.cancel_scope.cancel()
+    assert len(world.asked) == 2
+    assert families.verdict == "public" and families.reached_by == ("IPv4", "IPv6")
+
+
+async def test_relays_are_needed_while_ipv4_does_not_reach_us(autojump_clock: MockClock) -> None:
+    world = World(a=REACHED)
+    families = Families(
+        lambda version, turn: Asking(OWN, dict, lambda: [HERE], world.open, world.changed, world.has_come, turn)
+    )
+    families.of[6]._voices.heard("a", "/ip6/2600::7/tcp/1", trio.current_time())
+    assert (families.verdict, families.without_relays, families.reached_by) == ("public", "public", ("IPv6",))
+    families.of[4]._voices.heard("b", "", trio.current_time())
+    assert (families.verdict, families.without_relays) == ("public", "private")
+    assert families.addresses == ["/ip6/2600::7/tcp/1"] and families.voices == 2
+    families.moved()
+    assert families.verdict == "unknown"

@@ -29,7 +29,7 @@ class Router:
         self.broken = self.forgot = False
         self.looked_for = 0
 
-    async def find(self) -> Gateway:
+    async def find(self, port: int) -> Gateway:
         self.looked_for += 1
         await trio.sleep(0.1)
         if self.broken:

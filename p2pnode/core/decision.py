@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from p2pnode.core.ids import PublicKey
+from p2pnode.core.ballot_box import MAX_KEPT_BALLOTS
+from p2pnode.core.ids import PublicKey, QuestionId
 from p2pnode.core.proposals import Question
 from p2pnode.core.records import ABSTAIN, APPROVE, REJECT
 from p2pnode.core.standing import VOID, Asked, Ballot
@@ -139,6 +140,34 @@ class Decision:
         if self.fate == "idle":
             return "nothing more: it is adopted, and takes effect once what it builds on does"
         return "nothing: it is adopted"
+
+
+class Decisions(dict[QuestionId, Decision]):
+    """Decisions that were made, by question; of very many only the latest, since each holds its ballots."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ballots = 0
+
+    def __setitem__(self, id: QuestionId, decision: Decision) -> None:
+        self.pop(id, None)
+        super().__setitem__(id, decision)
+        self._ballots += len(decision.ballots)
+        while self._ballots > MAX_KEPT_BALLOTS and len(self) > 1:
+            self.pop(next(iter(self)))
+
+    def pop(self, id: QuestionId, default: None = None) -> Decision | None:  # type: ignore[override]
+        """Forget a decision."""
+        gone = super().pop(id, default)
+        self._ballots -= len(gone.ballots) if gone else 0
+        return gone
+
+    def copy(self) -> Decisions:
+        """Another that holds the same."""
+        other = Decisions()
+        other.update(self)
+        other._ballots = self._ballots
+        return other
 
 
 _NOTHING_MORE: Final[Mapping[str, str]] = {

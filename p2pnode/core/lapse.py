@@ -20,7 +20,7 @@ MAX_EXPIRY_DAYS = 16
 
 def lapse_day(electorate: Electorate, standing: Standing, question: Question, day: int) -> int | None:
     """The UTC day on which it stopped to be adopted by expiry alone, for a question that is not adopted on `day`; else None."""
-    charter, ballots = electorate.charter, standing.ballots.get(question.id, ())
+    charter, ballots = electorate.charter, standing.ballots.of(question.id)
     rule = charter.classes.get(question.class_)
     if rule is None or sum(ballot.choice == APPROVE for ballot in ballots) < rule.q:
         return None

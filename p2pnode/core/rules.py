@@ -159,7 +159,7 @@ class _Fold:
         rule = electorate.charter.classes.get(question.class_)
         if rule is None or rule.sealed:
             return False
-        return electorate.tally(question, self._standing.ballots.get(question.id, ())).outcome == "adopted"
+        return electorate.tally(question, self._standing.ballots.of(question.id)).outcome == "adopted"
 
     def _is_settled_change(self, question: Question, charter: Charter, assembly: Electorate) -> bool:
         if question.base != charter.id or question.charter is None:

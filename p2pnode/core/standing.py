@@ -2,36 +2,28 @@
 
 A record of a day after tomorrow waits: clocks may be a day apart, no more. The register rule comes first and looks at every record
 of the register, also at versions we do not understand, so that a node which pruned what lost says the same as one that kept
-it; what stands but is not understood then counts as nothing. Order and repetition of the records never matter.
-Called by `core.verdict` only; knows neither members nor flows.
+it; what stands but is not understood then counts as nothing. Order and repetition of the records never matter. Ballots are in a box of
+their own (`core.ballot_box`), since they may be a million. Called by `core.verdict` only; knows neither members nor flows.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from p2pnode.core.ballot_box import CLOCK_SKEW_DAYS, VOID, Ballot, BallotBox, BallotsOf
 from p2pnode.core.charter import Charter
 from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
-from p2pnode.core.proposals import Question
-from p2pnode.core.record import BALLOT, CHARTER, PROPOSAL, SEAL, VOUCH, WITHDRAW, Record
+from p2pnode.core.proposals import WORK_CLASSES, Question
+from p2pnode.core.record import BALLOT, CHARTER, CUT, PROPOSAL, SEAL, VOUCH, WITHDRAW, Record
 from p2pnode.core.registers import effective, register_of
 from p2pnode.core.understanding import is_understood
 
-VOID = "void"
-"""In the place of a choice: the author signed two different ballots with one number, so neither counts."""
-CLOCK_SKEW_DAYS = 1
-"""Days that another's clock may run ahead of ours before its records wait."""
+__all__ = ["READ_AT_ONCE", "VOID", "Asked", "Ballot", "Standing"]
 
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """One key's ballot on one question. `choice` is approve, reject, abstain or VOID; `records` its record, or the void pair."""
-
-    key: PublicKey
-    choice: str
-    records: tuple[RecordId, ...]
+READ_AT_ONCE = (CHARTER, VOUCH, SEAL, CUT, PROPOSAL, WITHDRAW)
+"""Kinds of which every record is read before anything is said; ballots may come later, and no tally reads others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +42,51 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands in one circle on one day. Ballots are sorted by key; a ballot may be on a question nobody has asked (yet).
+    """What stands in one circle on one day.
 
-    `charters` are the later ones that are well formed, in force or not, with who signed each; `seals` come unjudged.
+    `charters` are the later ones that are well formed, in force or not, with who signed each; `seals` come unjudged. `taken_back` are
+    author and proposal of every withdrawal, also where the proposal is not held (yet).
     """
 
     vouches: tuple[Record, ...]
-    ballots: Mapping[QuestionId, tuple[Ballot, ...]]
+    ballots: BallotBox
     questions: Mapping[QuestionId, Asked]
     charters: Mapping[RecordId, tuple[PublicKey, Charter]]
     seals: tuple[Record, ...]
+    taken_back: frozenset[tuple[PublicKey, bytes]]
 
     @classmethod
-    def of(cls, records: Iterable[Record], circle: CircleId, day: int) -> Standing:
-        """Sort out a circle's records; those of other circles are ignored. `day` is the UTC day counted from 1970."""
+    def of(
+        cls, records: Iterable[Record], circle: CircleId, day: int, *, ballots_of: BallotsOf | None = None
+    ) -> Standing:
+        """Sort out a circle's records; those of other circles are ignored. `day` is the UTC day counted from 1970. With `ballots_of`
+        ballots beside those in `records` are read when they are asked for.
+        """
         kinds: dict[str, dict[RecordId, Record]] = defaultdict(dict)
         for record in records:
             if record.circle == circle and record.day <= day + CLOCK_SKEW_DAYS:
                 kinds[record.kind][record.id] = record
+        taken_back = frozenset((one.author, one.target) for one in kinds[WITHDRAW].values() if is_understood(one))
         return cls(
             vouches=tuple(_vouches(kinds[VOUCH].values())),
-            ballots=_ballots(kinds[BALLOT].values()),
-            questions=_questions(kinds[PROPOSAL].values(), kinds[WITHDRAW].values()),
+            ballots=BallotBox(kinds[BALLOT].values(), circle, day, ballots_of),
+            questions=_questions(kinds[PROPOSAL].values(), taken_back),
             charters={one.id: (one.author, Charter.of(one)) for one in kinds[CHARTER].values() if is_understood(one)},
             seals=tuple(one for one in kinds[SEAL].values() if is_understood(one)),
+            taken_back=taken_back,
         )
 
-    def with_ballots(
-        self, new: Sequence[Record], gone: Iterable[Record], circle: CircleId, day: int
-    ) -> Standing | None:
-        """The same after these records came into the circle's set and those went. None unless all of it is ballots that replace each
-        other one for one: then everything is to be sorted out again.
-        """
-        leaving = {record.id: register_of(record) for record in gone}
-        coming = {register_of(record) for record in new}
-        fit = all(_counts_at_once(record, circle, day) for record in new)
-        if not fit or len(coming) != len(new) or not set(leaving.values()) <= coming:
-            return None
-        ballots = dict(self.ballots)
+    def with_proposals(self, new: Iterable[Record], circle: CircleId, day: int) -> Standing | None:
+        """The same after these records came into the circle's set. None unless they are proposals about works, of today or before."""
+        questions = dict(self.questions)
         for record in new:
-            question = QuestionId(record.target)
-            others = [one for one in ballots.get(question, ()) if one.key != record.author]
-            mine = [one for one in ballots.get(question, ()) if one.key == record.author]
-            if any(id not in leaving for one in mine for id in one.records):
-                return None  # it may not be the later one: only the whole register tells
-            fresh = Ballot(record.author, str(record.fields["choice"]), (record.id,))
-            ballots[question] = tuple(sorted([*others, fresh], key=lambda ballot: ballot.key))
-        return replace(self, ballots=ballots)
-
-
-def _counts_at_once(record: Record, circle: CircleId, day: int) -> bool:
-    """Whether it is a ballot of that circle that stands today as soon as it is in its register."""
-    ours = record.kind == BALLOT and record.circle == circle and not record.is_stub
-    return ours and record.day <= day + CLOCK_SKEW_DAYS and is_understood(record)
+            ours = record.kind == PROPOSAL and record.circle == circle and record.day <= day + CLOCK_SKEW_DAYS
+            if not ours or not is_understood(record) or record.fields["class"] not in WORK_CLASSES:
+                return None
+            asked = questions.get(QuestionId(record.target))
+            askers = {one.id: one for one in (*(asked.proposals if asked else ()), record)}
+            questions |= _questions(askers.values(), self.taken_back)
+        return replace(self, questions=questions)
 
 
 def _by_register(records: Iterable[Record]) -> Iterable[list[Record]]:
@@ -118,28 +102,7 @@ def _vouches(records: Iterable[Record]) -> Iterable[Record]:
     return sorted((vouch for vouch in standing if vouch and is_understood(vouch)), key=lambda vouch: vouch.id)
 
 
-def _ballots(records: Iterable[Record]) -> dict[QuestionId, tuple[Ballot, ...]]:
-    found: dict[QuestionId, list[Ballot]] = defaultdict(list)
-    for group in _by_register(records):
-        ballot = _ballot(group)
-        if ballot:
-            found[QuestionId(group[0].target)].append(ballot)
-    return {question: tuple(sorted(ballots, key=lambda ballot: ballot.key)) for question, ballots in found.items()}
-
-
-def _ballot(register: list[Record]) -> Ballot | None:
-    record = effective(register)
-    if record is None:
-        highest = max(one.seq for one in register)
-        pair = sorted(one.id for one in register if one.seq == highest)[:2]
-        return Ballot(register[0].author, VOID, tuple(pair))
-    if not is_understood(record):
-        return None
-    return Ballot(record.author, str(record.fields["choice"]), (record.id,))
-
-
-def _questions(proposals: Iterable[Record], withdrawals: Iterable[Record]) -> dict[QuestionId, Asked]:
-    taken_back = {(one.author, one.target) for one in withdrawals if is_understood(one)}
+def _questions(proposals: Iterable[Record], taken_back: Collection[tuple[PublicKey, bytes]]) -> dict[QuestionId, Asked]:
     asked: dict[QuestionId, list[Record]] = defaultdict(list)
     for proposal in proposals:
         if is_understood(proposal):

@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from p2pnode.core import explain, work_verdict
+from p2pnode.core.ballot_box import BallotsOf
 from p2pnode.core.charter import Charter
 from p2pnode.core.cut import NOTHING, Inheritance, inherited
-from p2pnode.core.decision import Decision, Fate, Sealing
+from p2pnode.core.decision import Decision, Decisions, Fate, Sealing, State
 from p2pnode.core.electorate import Electorate
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId, WorkId
 from p2pnode.core.lapse import lapse_day
 from p2pnode.core.membership import Membership
 from p2pnode.core.proposals import SEALED_CLASSES, Question
-from p2pnode.core.record import Record
+from p2pnode.core.record import BALLOT, Record
 from p2pnode.core.rules import Rules, in_force
-from p2pnode.core.standing import Asked, Ballot, Standing
+from p2pnode.core.standing import READ_AT_ONCE, Asked, Ballot, Standing
 from p2pnode.core.tally import Tally
 from p2pnode.core.work_verdict import Outlook, Verdict, WorkVerdict
 from p2pnode.errors import NotFoundError
@@ -33,7 +35,8 @@ __all__ = ["CircleView", "Verdict", "WorkVerdict"]
 
 
 class CircleView:
-    """`records` are one circle's, in any order, repeated or not; `day` is the UTC day counted from 1970.
+    """`records` are one circle's, in any order, repeated or not; `day` is the UTC day counted from 1970. Of a large circle they may be
+    those of the kinds READ_AT_ONCE, and `ballots_of` reads the ballots on a question when it is asked.
 
     `genesis` is the circle's first charter; the one in force is `charter`. `previous` may be any earlier view of the same circle: where
     members, vouches and ballots are as they were, its tallies are taken over instead of counted again. It changes nothing but the time
@@ -41,18 +44,45 @@ class CircleView:
     """
 
     def __init__(
-        self, genesis: Charter, records: Iterable[Record], day: int, *, previous: CircleView | None = None
+        self,
+        genesis: Charter,
+        records: Iterable[Record],
+        day: int,
+        *,
+        previous: CircleView | None = None,
+        ballots_of: BallotsOf | None = None,
     ) -> None:
         self.genesis = genesis
         self.day = day
         held = tuple(records)
         before = previous.inheritance if previous is not None else NOTHING
         self.inheritance: Inheritance = inherited(genesis, held, known=before)
-        self._standing = Standing.of((*held, *self.inheritance.records), genesis.circle, day)
-        self._decisions: dict[QuestionId, Decision] = {}
+        self._standing = Standing.of((*held, *self.inheritance.records), genesis.circle, day, ballots_of=ballots_of)
+        self._decisions = Decisions()
         self._outlooks: dict[WorkId, Outlook] = {}
+        self._verdicts: dict[WorkId, WorkVerdict] = {}
+        self._states: dict[QuestionId, State] = {}
+        self._lineage = object()
+        self._versions: dict[QuestionId, int] = {}
         known = [previous.rules.hearing, previous.rules.assembly] if previous is not None else []
         self.rules: Rules = in_force(genesis, self._standing, day, known)
+
+    def with_news(self, new: Sequence[Record], gone: Sequence[Record], *, settled: bool = True) -> CircleView | None:
+        """As `with_ballots`, for records of all kinds: also new questions about works are taken in, and what no tally reads.
+
+        Not `settled`: what is told may still be on its way into the store, so that ballots in it are to be read when they are asked for.
+        """
+        if any(record.kind in READ_AT_ONCE for record in gone):
+            return None
+        asked = [record for record in new if record.kind in READ_AT_ONCE]
+        standing = self._standing.with_proposals(asked, self.genesis.circle, self.day)
+        if standing is None:
+            return None
+        view = self._after(standing, {QuestionId(record.target) for record in asked}) if asked else self
+        added, dropped = ([one for one in part if one.kind == BALLOT] for part in (new, gone))
+        if not added and not dropped:
+            return view
+        return view.with_ballots(added, dropped) if settled else view._to_read_again([*added, *dropped])
 
     def with_ballots(self, new: Sequence[Record], gone: Iterable[Record]) -> CircleView | None:
         """The view after these ballots came into the circle's set and those that they replaced went, at the cost of their questions alone.
@@ -60,21 +90,54 @@ class CircleView:
         None where that does not do: other records, ballots on rules or persons, and registers of which not everything is known. It says
         the same as a view of all records.
         """
-        standing = self._standing.with_ballots(new, gone, self.genesis.circle, self.day)
-        asked = [one for ballot in new if (one := self.question(QuestionId(ballot.target))) is not None]
-        if standing is None or any(one.class_ in SEALED_CLASSES for one in asked):
+        gone = list(gone)
+        touched = {QuestionId(ballot.target) for ballot in (*new, *gone)}
+        ballots = self._standing.ballots.with_ballots(new, gone)
+        if ballots is None or self._on_persons_or_rules(touched):
             return None
-        works = {one.work for one in asked if one.work is not None}
-        outdated = {id for work in works for id in self.work_questions(work)}
+        return self._after(replace(self._standing, ballots=ballots), touched)
+
+    def _to_read_again(self, touched: Iterable[Record]) -> CircleView | None:
+        asked = {QuestionId(ballot.target) for ballot in touched}
+        ballots = self._standing.ballots.to_read_again(asked)
+        if ballots is None or self._on_persons_or_rules(asked):
+            return None
+        return self._after(replace(self._standing, ballots=ballots), asked)
+
+    def _on_persons_or_rules(self, ids: Iterable[QuestionId]) -> bool:
+        return any(one.class_ in SEALED_CLASSES for id in ids if (one := self.question(id)) is not None)
+
+    def _after(self, standing: Standing, touched: Iterable[QuestionId]) -> CircleView:
+        """A view of what stands now; only these questions may stand otherwise than before."""
         view = copy(self)
         view._standing = standing
+        view.__dict__.pop("_questions_by_work", None)
+        asked = [one for id in touched if (one := view.question(id)) is not None]
+        works = {one.work for one in asked if one.work is not None}
+        outdated = {id for work in works for id in view.work_questions(work)}
         # Copied at a stroke and then thinned: the view before may be asked in another thread at this moment.
         view._decisions, view._outlooks = self._decisions.copy(), self._outlooks.copy()
+        view._verdicts, view._states = self._verdicts.copy(), self._states.copy()
+        view._versions = self._versions.copy()
         for id in outdated:
             view._decisions.pop(id, None)
+            view._states.pop(id, None)
+            view._versions[id] = view._versions.get(id, 0) + 1
         for work in works:
             view._outlooks.pop(work, None)
+            view._verdicts.pop(work, None)
         return view
+
+    def changed_since(self, before: CircleView) -> frozenset[QuestionId] | None:
+        """The questions that may stand otherwise than in `before`, an earlier view of the same circle; None: any of them may."""
+        if self._lineage is not before._lineage:
+            return None
+        then, now = before._versions, self._versions
+        return frozenset(id for id in now.keys() | then.keys() if now.get(id) != then.get(id))
+
+    def remember(self, new: Iterable[Record], gone: Iterable[Record]) -> None:
+        """These records came into the store and those went, and this view goes on to be of the time before."""
+        self._standing.ballots.remember(new, gone)
 
     @property
     def charter(self) -> Charter:
@@ -142,16 +205,22 @@ class CircleView:
 
     def ballots(self, id: QuestionId) -> tuple[Ballot, ...]:
         """The ballots that stand on a question, members' or not, sorted by key."""
-        return self._standing.ballots.get(id, ())
+        return self._standing.ballots.of(id)
 
     def decide(self, id: QuestionId) -> Decision:
         """How a question stands today. NotFoundError if no proposal of it is held."""
-        if id not in self._decisions:
+        known = self._decisions.get(id)
+        if known is None:
             asked = self._standing.questions.get(id)
             if asked is None:
                 raise NotFoundError("no proposal of this question is held in this circle")
-            self._decisions[id] = self._decide(asked)
-        return self._decisions[id]
+            known = self._decisions[id] = self._decide(asked)
+            self._states[id] = known.state
+        return known
+
+    def state(self, id: QuestionId) -> State:
+        """As `decide(id).state`, which is remembered longer than the whole decision."""
+        return self._states.get(id) or self.decide(id).state
 
     def _decide(self, asked: Asked) -> Decision:
         question, ballots = asked.question, self.ballots(asked.question.id)
@@ -197,7 +266,11 @@ class CircleView:
 
     def work_verdict(self, work: WorkId) -> WorkVerdict:
         """What this circle says about a work today; *new* for one it never heard of."""
-        return work_verdict.judge(map(self.decide, self.work_questions(work)), self.outlook(work))
+        known = self._verdicts.get(work)
+        if known is None:
+            decisions = list(map(self.decide, self.work_questions(work)))
+            known = self._verdicts[work] = work_verdict.judge(decisions, self.outlook(work))
+        return known
 
     def outlook(self, work: WorkId) -> Outlook:
         """What became of the questions about a work: its listing, the edits of it, what was lifted."""

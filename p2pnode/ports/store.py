@@ -61,6 +61,10 @@ class Store(Protocol):
         """Run `work` on a consistent snapshot; it must not change anything."""
         ...
 
+    def read_in_thread(self, work: Callable[[Tx], T]) -> T:
+        """As `read`, for whoever computes in a worker thread and cannot wait for another: blocks, so never on the event loop."""
+        ...
+
     async def read_block(self, cid: Cid, *, public_only: bool = False) -> bytes | None:
         """A block's bytes, hashed before they are returned; None if not held (or not public). ChangedError if its file changed."""
         ...

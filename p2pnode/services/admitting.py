@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from p2pnode.core.admission import Caps, adopted_among, beyond_caps, is_early, is_genesis, may_introduce
 from p2pnode.core.charter import Charter
 from p2pnode.core.cut import carriers_of, inherited
-from p2pnode.core.ids import CircleId, PublicKey, RecordId
+from p2pnode.core.ids import CircleId, PublicKey, QuestionId, RecordId
 from p2pnode.core.quarantine import Quarantine
-from p2pnode.core.record import CHARTER, CUT, MANIFEST, Record
+from p2pnode.core.record import BALLOT, CHARTER, CUT, MANIFEST, Record
 from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.core.registers import is_register, merge
+from p2pnode.core.standing import READ_AT_ONCE
 from p2pnode.core.verdict import CircleView
 from p2pnode.ports import Tx
 from p2pnode.services.circle_set import Written, introduced, read_known
@@ -161,7 +162,12 @@ class Admitting:
         if genesis is None:
             return ()
         day = int(self._now) // SECONDS_A_DAY
-        view = CircleView(genesis, self._tx.records(self.batch.circle, stubs=True), day)
+        tx, circle = self._tx, self.batch.circle
+
+        def ballots_of(question: QuestionId) -> list[Record]:
+            return tx.records(circle, kinds=(BALLOT,), target=question, stubs=True)
+
+        view = CircleView(genesis, tx.records(circle, kinds=READ_AT_ONCE, stubs=True), day, ballots_of=ballots_of)
         return adopted_among(records, view)
 
     def _forget_unknown(self) -> None:

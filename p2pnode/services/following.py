@@ -7,6 +7,8 @@ twice and nothing is left out. Called by the node when records of a circle have 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
 
 import trio
 
@@ -28,6 +30,9 @@ from p2pnode.services.me import Me
 from p2pnode.services.newcomers import with_welcome
 from p2pnode.services.notices import Notices
 from p2pnode.services.views import Views
+
+COMPARED_AT_ONCE = 16
+"""Works, in one turn of the worker thread that a circle has: a tenth of a second in a circle of two thousand members."""
 
 Flip = tuple[WorkId, str, str, QuestionId | None]
 """A work, its verdict before and after, and the question that decides it now."""
@@ -62,13 +67,15 @@ class Following:
         def read(tx: Tx) -> tuple[PublicKey, frozenset[WorkId]]:
             return self._me.key(tx, circle).public, frozenset(work.id for work in tx.works())
 
-        def compare(view: CircleView) -> tuple[CircleView, list[Flip], list[Concern]]:
-            if before is None or before is view:
-                return view, [], []
-            return view, _flips(before, view), concerns(before, view, me, mine)
-
         me, mine = await self._store.read(read)
-        view, flips, found = await self._views.ask(circle, compare)
+        view, found = await self._views.of(circle), list[Concern]()
+        flips: list[Flip] = []
+        if before is not None and before is not view:
+            works = await self._views.ask_of(circle, view, partial(_works_to_compare, before))
+            for at in range(0, len(works), COMPARED_AT_ONCE):
+                part = works[at : at + COMPARED_AT_ONCE]
+                flips += await self._views.ask_of(circle, view, partial(_flips, before, part))
+            found = await self._views.ask_of(circle, view, lambda after: concerns(before, after, me, mine))
         found = await with_welcome(self._store, self._views, circle, me, found)
         self._told[circle] = view
         for flip in flips:
@@ -93,9 +100,18 @@ class Following:
         )
 
 
-def _flips(before: CircleView, after: CircleView) -> list[Flip]:
+def _works_to_compare(before: CircleView, after: CircleView) -> list[WorkId]:
+    """Those whose questions changed; all of them where members or rules did."""
+    changed = after.changed_since(before)
+    if changed is None:
+        return after.works()
+    asked = (after.question(id) for id in changed)
+    return sorted({one.work for one in asked if one is not None and one.work is not None})
+
+
+def _flips(before: CircleView, works: Sequence[WorkId], after: CircleView) -> list[Flip]:
     flips: list[Flip] = []
-    for work in after.works():
+    for work in works:
         was, now = before.work_verdict(work), after.work_verdict(work)
         if was.verdict != now.verdict:
             flips.append((work, was.verdict, now.verdict, now.question))

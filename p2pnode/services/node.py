@@ -207,10 +207,8 @@ class Node:
         nursery.start_soon(contained, self.following.follow, change.circle, before)
 
     def _forget_view(self, change: Change) -> CircleView | None:
-        """What peers bring is committed when we hear of it; of our own we may hear before, and then the circle is read again."""
-        if change.source is None:
-            return self.views.forget(change.circle)
-        return self.views.forget(change.circle, change.added, change.dropped)
+        """What peers bring is committed when we hear of it; of our own we may hear before."""
+        return self.views.forget(change.circle, change.added, change.dropped, settled=change.source is not None)
 
     async def _tell_of_peers(self) -> None:
         async with self.network.peer_events() as events:

@@ -1,29 +1,33 @@
 """One computed view of each circle: members, decisions, verdicts. Cached until a record arrives or the day changes.
 
 The tally is a pure function of a circle's records and the UTC day; here it meets the store. Counting runs in a worker
-thread, because a large circle takes longer than the event loop may wait. Used by circles, ballots, search and explain.
+thread, because a large circle takes longer than the event loop may wait. Who belongs to a circle and what was asked is read at once;
+ballots stay in the store and are read when a question is asked, as there may be a million. Used by circles, ballots, search and explain.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
+from weakref import WeakSet
 
 import trio
 
 from p2pnode.core.charter import Charter
-from p2pnode.core.ids import CircleId, RecordId
-from p2pnode.core.record import CHARTER, Record
+from p2pnode.core.ids import CircleId, QuestionId, RecordId
+from p2pnode.core.record import BALLOT, CHARTER, Record
 from p2pnode.core.records import SECONDS_A_DAY
+from p2pnode.core.standing import READ_AT_ONCE
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Store, WallClock
 
 T = TypeVar("T")
-News = tuple[tuple[Record, ...], tuple[Record, ...]]
-"""Records that came, and those that went with them."""
+News = tuple[tuple[Record, ...], tuple[Record, ...], bool]
+"""Records that came, those that went with them, and whether that is committed for certain."""
 MAX_NEWS = 256
 """Changes of a circle that wait to be counted; of more of them the circle is read again."""
 
@@ -32,7 +36,6 @@ MAX_NEWS = 256
 class _Cached:
     view: CircleView
     day: int
-    lock: trio.Lock = field(default_factory=trio.Lock)
 
 
 class Views:
@@ -45,6 +48,9 @@ class Views:
         self._outdated: dict[CircleId, CircleView] = {}
         self._changes: Counter[CircleId] = Counter()
         self._building: dict[CircleId, trio.Lock] = {}
+        self._asking: dict[CircleId, trio.Lock] = {}
+        self._alive: dict[CircleId, WeakSet[CircleView]] = defaultdict(WeakSet)
+        """Views that somebody still holds, perhaps to compare: they go on saying what they said."""
         self._news: dict[CircleId, list[News]] = defaultdict(list)
         self._unclear: set[CircleId] = set()
         """Circles of which something changed that `_news` does not tell."""
@@ -55,20 +61,30 @@ class Views:
 
     async def ask(self, circle: CircleId, question: Callable[[CircleView], T]) -> T:
         """Compute something on the view in a worker thread; one at a time per circle, because a view caches inside."""
-        entry = await self._entry(circle)
-        async with entry.lock:
-            return await trio.to_thread.run_sync(question, entry.view)
+        return await self.ask_of(circle, (await self._entry(circle)).view, question)
+
+    async def ask_of(self, circle: CircleId, view: CircleView, question: Callable[[CircleView], T]) -> T:
+        """As `ask`, on a view that the caller got from `of`. What takes long is asked piece by piece, so that others have their turn."""
+        async with self._asking.setdefault(circle, trio.Lock()):
+            return await trio.to_thread.run_sync(question, view)
 
     def forget(
-        self, circle: CircleId, added: Sequence[Record] = (), dropped: Sequence[Record] = ()
+        self,
+        circle: CircleId,
+        added: Sequence[Record] = (),
+        dropped: Sequence[Record] = (),
+        *,
+        settled: bool = True,
     ) -> CircleView | None:
         """Records changed: the next `of` counts again what they touch. The old view is returned for whoever wants to compare.
 
-        Who names what came and went, committed, spares a node that only got ballots the reading of the whole circle.
+        Who names what came and went spares a node that only got ballots the reading of the whole circle. `settled`: it is committed.
         """
         self._changes[circle] += 1
+        for view in self._alive[circle]:
+            view.remember(added, dropped)
         if (added or dropped) and len(self._news[circle]) < MAX_NEWS:
-            self._news[circle].append((tuple(added), tuple(dropped)))
+            self._news[circle].append((tuple(added), tuple(dropped), settled))
         else:
             self._unclear.add(circle)
         entry = self._cached.pop(circle, None)
@@ -79,7 +95,7 @@ class Views:
 
     def drop(self, circle: CircleId) -> None:
         """We left that circle: keep nothing of it."""
-        for held in (self._cached, self._outdated, self._building, self._news):
+        for held in (self._cached, self._outdated, self._building, self._asking, self._news, self._alive):
             held.pop(circle, None)
         self._unclear.add(circle)
         self._changes[circle] += 1  # a view that is being built now is not kept either
@@ -102,12 +118,13 @@ class Views:
                     ):  # whatever came meanwhile, we know it
                         self._unclear.discard(circle)
                     return self._keep(circle, view, day, changes)
-            # Stubs count as nothing, but two ballots with one number are void also where only their ids are left.
             records, genesis = await self._store.read(
-                lambda tx: (tx.records(circle, stubs=True), tx.record(RecordId(circle)))
+                lambda tx: (tx.records(circle, kinds=READ_AT_ONCE, stubs=True), tx.record(RecordId(circle)))
             )
-            charter = _charter(circle, genesis)
-            view = await trio.to_thread.run_sync(lambda: CircleView(charter, records, day, previous=previous))
+            charter, ballots_of = _charter(circle, genesis), partial(self._ballots, circle)
+            view = await trio.to_thread.run_sync(
+                lambda: CircleView(charter, records, day, previous=previous, ballots_of=ballots_of)
+            )
             if self._changes[circle] == changes:
                 self._unclear.discard(circle)
             return self._keep(circle, view, day, changes)
@@ -115,6 +132,7 @@ class Views:
     def _keep(self, circle: CircleId, view: CircleView, day: int, changes: int) -> _Cached:
         """Remember a new view; one that something overtook is true of a moment ago, and what comes next starts from it."""
         entry = _Cached(view, day)
+        self._alive[circle].add(view)
         if self._changes[circle] == changes:
             self._cached[circle] = entry
             self._outdated.pop(circle, None)
@@ -122,12 +140,16 @@ class Views:
             self._outdated[circle] = view
         return entry
 
+    def _ballots(self, circle: CircleId, question: QuestionId) -> list[Record]:
+        """Stubs count as nothing, but two ballots with one number are void also where only their ids are left."""
+        return self._store.read_in_thread(lambda tx: tx.records(circle, kinds=(BALLOT,), target=question, stubs=True))
+
 
 def _with_news(view: CircleView, news: Sequence[News]) -> CircleView | None:
     """The view after all of it, or None if one of them asks for the whole circle."""
     after: CircleView | None = view
-    for added, dropped in news:
-        after = after.with_ballots(added, dropped) if after is not None else None
+    for added, dropped, settled in news:
+        after = after.with_news(added, dropped, settled=settled) if after is not None else None
     return after
 
 

@@ -49,6 +49,10 @@ class Engine(Protocol):
         """Run on a snapshot; changes are refused by SQLite."""
         ...
 
+    def read_in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As `read`, at once in the caller's own worker thread."""
+        ...
+
     async def on_disk(self, work: Callable[[], T]) -> T:
         """Run blocking file work. OSError becomes StoreError."""
         ...
@@ -156,11 +160,11 @@ class ThreadEngine:
         return await trio.to_thread.run_sync(run, limiter=self._writing)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        def run() -> T:
-            with translated(self._path), self._reader() as connection:
-                return read_transaction(connection, work)
+        return await trio.to_thread.run_sync(self.read_in_thread, work, limiter=self._reading)
 
-        return await trio.to_thread.run_sync(run, limiter=self._reading)
+    def read_in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with translated(self._path), self._reader() as connection:
+            return read_transaction(connection, work)
 
     async def on_disk(self, work: Callable[[], T]) -> T:
         def run() -> T:

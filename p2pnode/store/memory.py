@@ -44,6 +44,19 @@ class InlineEngine:
         with translated("memory"):
             return self._read(work)
 
+    def read_in_thread(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """On the thread that owns the database, wherever it is called."""
+
+        def run() -> T:
+            with translated("memory"):
+                return self._read(work)
+
+        try:
+            trio.lowlevel.current_task()
+        except RuntimeError:  # in a worker thread
+            return trio.from_thread.run_sync(run)
+        return run()
+
     async def on_disk(self, work: Callable[[], T]) -> T:
         await trio.lowlevel.checkpoint()
         with translated("memory"):

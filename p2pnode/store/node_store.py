@@ -73,6 +73,9 @@ class NodeStore:
     async def read(self, work: Callable[[Tx], T]) -> T:
         return await self.engine.read(lambda connection: work(self._tx(connection)))
 
+    def read_in_thread(self, work: Callable[[Tx], T]) -> T:
+        return self.engine.read_in_thread(lambda connection: work(self._tx(connection)))
+
     async def read_block(self, cid: Cid, *, public_only: bool = False) -> bytes | None:
         return (await self.read_blocks([cid], public_only=public_only, max_bytes=1))[0]
 

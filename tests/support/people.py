@@ -12,7 +12,7 @@ from p2pnode.core.manifest import describe, first
 from p2pnode.core.record import Record
 from p2pnode.core.records import encode_signed
 from p2pnode.ports import Json, Tx
-from p2pnode.services.admission import Admission
+from p2pnode.services.admission import Admission, Change
 from p2pnode.services.catalogue import put_manifest
 from p2pnode.services.circles import Circles
 from p2pnode.services.me import Me
@@ -35,11 +35,15 @@ class Person:
         self.me = Me(hashlib.sha256(name.encode()).digest())
         self.views = Views(self.store, self.clock)
         self.admission = Admission(self.store, self.clock, on_manifest=self._on_manifest)
-        self.admission.watch(lambda change: self.views.forget(change.circle) and None)
+        self.admission.watch(self._changed)
         self.circles = self.new_circles()
 
     def clock(self) -> float:
         return self.now
+
+    def _changed(self, change: Change) -> None:
+        """As the node does."""
+        self.views.forget(change.circle, change.added, change.dropped, settled=change.source is not None)
 
     def new_circles(self) -> Circles:
         """As after a restart: nothing but the store and the identity is carried over."""

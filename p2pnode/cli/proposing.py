@@ -11,7 +11,7 @@ from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Group
 from p2pnode.cli.output import print_json, print_pairs, short_id
 from p2pnode.core.identifiers import split_identifier
-from p2pnode.core.rule_words import parse_rule
+from p2pnode.core.rule_words import foresight_words, parse_rule
 from p2pnode.errors import UsageError
 
 COMPLAINTS = ("licence", "corrupt", "duplicate", "metadata", "harmful", "off_topic")
@@ -38,6 +38,8 @@ def _propose(call: Call, class_: str, circle: str, reason: str | None, **params:
         print_json(answer)
     else:
         print_pairs([("proposal", answer.get("proposal"))])
+        for line in foresight_words(answer.get("foresight") or {}):
+            print(line)
         print("It counts once members approve, you too: p2pnode vote " + short_id(answer.get("proposal")) + " approve")
 
 

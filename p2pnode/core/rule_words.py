@@ -152,6 +152,23 @@ def standing_words(standing: Told) -> list[str]:
     if flip := _number(standing, "cost_to_flip"):
         who = "1 member who is" if flip == 1 else f"{flip} members who are"
         lines.append(f"For another outcome at least {who} no steward would have to change sides.")
+    return lines + foresight_words(standing)
+
+
+def foresight_words(standing: Told) -> list[str]:
+    """What a change of rules would bring with it: of `reopens`, `out_of_reach` and `members`."""
+    lines = []
+    if standing.get("reopens"):
+        lines.append(
+            "The new rules hold for what was decided before, too: what has fewer ballots than they take is open again,"
+            " listed works among it, until more members vote."
+        )
+    told = standing.get("out_of_reach")
+    if beyond := [str(name) for name in told] if isinstance(told, list) else []:
+        what = ", ".join(ASKS.get(name, name) for name in beyond)
+        back = " Nothing but a fork would lead out of that." if "charter" in beyond else ""
+        with_all = f"With {_many(_number(standing, 'members'), 'member')}"
+        lines.append(f"{with_all} nobody could do this any more, even if all agreed: {what}.{back}")
     return lines
 
 

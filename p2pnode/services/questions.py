@@ -32,6 +32,7 @@ from p2pnode.errors import NotFoundError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.charters import charter_changes
 from p2pnode.services.evidence import split_evidence
+from p2pnode.services.foresight import foresight
 from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
 from p2pnode.services.sealing import adopted_since
@@ -173,6 +174,8 @@ def _about_rules(view: CircleView, decision: Decision) -> Json:
         base, named = view.charter_named(RecordId(question.base)), question.charter
         new = view.charter_named(named) if named else None
         told["changes"] = charter_changes(base, new) if base and new else {}
+        if base and new and decision.state == "open":
+            told["standing"] = standing(view, decision) | foresight(base, new, len(view.members))
     if decision.sealing is not None:
         told["seals"] = {
             "by": [id_text(KEY_PREFIX, key) for key in decision.sealing.by],

@@ -19,6 +19,7 @@ from p2pnode.core.verdict import CircleView
 from p2pnode.errors import RefusedError, UsageError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.admission import Admission
+from p2pnode.services.foresight import foresight
 from p2pnode.services.me import Me
 from p2pnode.services.proposing import Proposing
 from p2pnode.services.views import Views
@@ -48,7 +49,10 @@ class RuleChange:
 
 
 class RuleQuestions:
-    """Proposals about persons and rules, on one node. Answers are {"proposal": id}; each may raise RefusedError and UsageError."""
+    """Proposals about persons and rules, on one node. Answers are {"proposal": id}, with `foresight` where rules would change.
+
+    Each may raise RefusedError and UsageError.
+    """
 
     def __init__(self, store: Store, admission: Admission, views: Views, me: Me, proposing: Proposing) -> None:
         self._store, self._admission, self._views = store, admission, views
@@ -139,7 +143,9 @@ class RuleQuestions:
             self._admission.admit_own(tx, record, now)
             return {"charter": record.id}
 
-        return await self._proposing.sign(circle, class_, subject, charter.id, patch, reason)
+        members = len((await self._views.of(circle)).members)
+        asked = await self._proposing.sign(circle, class_, subject, charter.id, patch, reason)
+        return asked | {"foresight": foresight(charter, new, members) | {"members": members}}
 
 
 def _circle(circle: CircleId) -> str:

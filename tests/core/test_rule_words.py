@@ -8,7 +8,16 @@ from p2pnode.core.charter import DEFAULT_CLASSES, grown_classes
 from p2pnode.core.profiles import PROFILES
 from p2pnode.core.proposals import COMPLAINTS
 from p2pnode.core.records import PROPOSAL_CLASSES
-from p2pnode.core.rule_words import ASKS, change_words, charter_words, parse_rule, rule_text, rule_words, standing_words
+from p2pnode.core.rule_words import (
+    ASKS,
+    change_words,
+    charter_words,
+    foresight_words,
+    parse_rule,
+    rule_text,
+    rule_words,
+    standing_words,
+)
 from p2pnode.errors import UsageError
 
 FOUNDED = {"b": 0, "q": 1}
@@ -89,6 +98,18 @@ def test_words_never_fail_on_what_another_daemon_sends() -> None:
     ]
     assert change_words({"k": ["a", "b", "c"], "list": [None, None]}) == [("to list a work", "nothing", "nothing")]
     assert charter_words({})
+    assert foresight_words({"out_of_reach": 5, "members": "x"}) == []
+
+
+def test_what_new_rules_bring_with_them_is_said_before_one_votes() -> None:
+    standing = {"members": 3, "reopens": True, "out_of_reach": ["charter", "list"], "rule": {"b": 0, "q": 1, "k": 3}}
+    again, beyond = standing_words(standing)[-2:]
+    assert "open again" in again
+    assert beyond == (
+        "With 3 members nobody could do this any more, even if all agreed: change these rules, list a work."
+        " Nothing but a fork would lead out of that."
+    )
+    assert foresight_words({"members": 12, "reopens": False, "out_of_reach": []}) == []
 
 
 def test_a_rule_is_typed_and_read_back() -> None:

@@ -224,3 +224,18 @@ async def test_rules_are_read_strictly() -> None:
     ):
         with pytest.raises(UsageError):
             read_rules(wrong)
+
+
+async def test_rules_that_a_circle_could_never_meet_are_told_before_they_are_adopted() -> None:
+    async with people("anna") as (anna,):
+        circle = await anna.create()
+        await adopt(anna, await anna.circles.work_questions.list(circle, await anna.publish("A book"), ""))
+        change = RuleChange(classes={"list": Class(b=1, q=2), "expel": Class(b=0, q=1)})
+        asked = await anna.circles.rule_questions.change_rules(circle, change, "")
+        assert asked["foresight"] == {"out_of_reach": ["list"], "reopens": True, "members": 1}
+        told = (await anna.circles.questions.one(question_of(asked)))["standing"]
+        assert (told["out_of_reach"], told["reopens"], told["cast"]) == (["list"], True, 0)
+        grown = await anna.circles.rule_questions.change_rules(circle, RuleChange(grown=True), "")
+        assert "charter" in grown["foresight"]["out_of_reach"]
+        named = await anna.circles.rule_questions.change_rules(circle, RuleChange(name="Other readers"), "")
+        assert named["foresight"] == {"out_of_reach": [], "reopens": False, "members": 1}

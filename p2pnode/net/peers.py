@@ -19,6 +19,9 @@ from p2pnode.net.relay.circuit import is_relayed
 from p2pnode.ports import Direction, PeerEvent, PeerView
 from p2pnode.ports.network import Way
 
+MAX_ASKED = 100
+"""Protocols whose speakers are remembered: the few that parts of this node ask for."""
+
 
 class Subscription:
     """Events for one reader, at most one pending a peer: a slow reader sees the latest state, not every flicker."""
@@ -49,6 +52,7 @@ class Peers:
         self._swarm = swarm
         self._greet = greet
         self._introductions: dict[PeerId, Introduction] = {}
+        self._speaking: dict[str, list[PeerId]] = {}  # as long as no introduction changes: asked every second
         self._dialled: dict[PeerId, str] = {}
         self._known: dict[
             PeerId, ID
@@ -78,6 +82,7 @@ class Peers:
             return
         self._known.pop(peer, None)
         self._dialled.pop(peer, None)
+        self._speaking.clear()
         if self._introductions.pop(peer, None) is not None:
             self._tell(PeerEvent(peer, connected=False))
         for callback in self.on_gone:
@@ -92,12 +97,14 @@ class Peers:
         """Identify is done (or was given up): from now on the peer counts as connected."""
         if peer in self._known:
             self._introductions[peer] = introduction
+            self._speaking.clear()
             self._tell(PeerEvent(peer, connected=True, protocols=introduction.protocols))
 
     def introduced_again(self, peer: PeerId, introduction: Introduction) -> bool:
         """It says where it is now; False if it never introduced itself, or went."""
         if peer in self._introductions:
             self._introductions[peer] = introduction
+            self._speaking.clear()
         return peer in self._introductions
 
     def dialled(self, peer: PeerId, address: str) -> None:
@@ -118,7 +125,12 @@ class Peers:
 
     def speaking(self, protocol: str) -> list[PeerId]:
         """Introduced peers that named a protocol, sorted by id."""
-        return sorted(peer for peer, said in self._introductions.items() if protocol in said.protocols)
+        if protocol not in self._speaking:
+            if len(self._speaking) >= MAX_ASKED:
+                self._speaking.clear()
+            speak = (peer for peer, said in self._introductions.items() if protocol in said.protocols)
+            self._speaking[protocol] = sorted(speak)
+        return list(self._speaking[protocol])
 
     def dialled_address(self, peer: PeerId) -> str:
         """The address by which we reached a peer, "" if it came to us."""

@@ -54,6 +54,8 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
         self._initiator = bool(secured_conn.is_initiator if is_initiator is None else is_initiator)
         self.engine = Engine(initiator=self._initiator)
         self._plain = Tally()
+        self._type: Any = None
+        self._remote: tuple[str, int] | None = None
         self._is_counted = False
         self.share = Share(Budget(), self.give_up)  # until the swarm knows the connection
         self.streams: dict[int, YamuxStream] = {}
@@ -157,13 +159,16 @@ class Yamux(IMuxedConn):  # type: ignore[misc]  # libp2p is not checked
         return self.secured_conn.get_transport_addresses()
 
     def get_connection_type(self) -> Any:
-        """libp2p's, of the socket."""
-        return self.secured_conn.get_connection_type()
+        """libp2p's, of the socket: asked again and again of every peer, and never another."""
+        if self._type is None:
+            self._type = self.secured_conn.get_connection_type()
+        return self._type
 
     def get_remote_address(self) -> tuple[str, int] | None:
         """Where the socket leads."""
-        address: tuple[str, int] | None = self.secured_conn.get_remote_address()
-        return address
+        if self._remote is None:
+            self._remote = self.secured_conn.get_remote_address()
+        return self._remote
 
     # the streams' side
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import trio
@@ -70,6 +70,7 @@ class Doctor:
         sync: Synced,
         announced: Announced,
         standing: Callable[[], tuple[Reachability, Standing]],
+        dialled_back: Callable[[], Awaitable[int]],
         watched: Callable[[], int],
         library: str,
         settings: Settings,
@@ -77,6 +78,7 @@ class Doctor:
         self._store, self._network, self._clock = store, network, clock
         self._traffic, self._sync, self._watched = traffic, sync, watched
         self._announced, self._standing = announced, standing
+        self._dialled_back = dialled_back
         self._library, self._settings = library, settings
         self.probes = Probes(network, clock, traffic)
         self.last: tuple[Finding, ...] = ()
@@ -100,6 +102,8 @@ class Doctor:
 
     async def examine(self, emit: Emit, *, ask: bool = True) -> tuple[Finding, ...]:
         """Everything, in the order in which a person reads it; `ask` False asks no peer. Each finding is an event, too."""
+        if ask:
+            await self._dialled_back()  # so that what is said of being reached is true now
         self._here_now = tuple(await self._here())
         found = [*self._here_now, *(await self._outside() if ask else ())]
         for finding in found:

@@ -146,6 +146,7 @@ class Node:
             sync=self.sync,
             announced=self.outbox.announcing,
             standing=self.reachability.now,
+            dialled_back=self.reachability.ask_now,
             watched=self.watching.count,
             library=settings.library or str(home.library),
             settings=settings,

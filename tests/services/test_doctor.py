@@ -47,6 +47,8 @@ class Examined(Sharer):
         super().__init__(hub, name)
         self.said: list[tuple[str, Json]] = []
         traffic = TrafficLimits(Settings(), self.store, self.network.meter, self.clock, self.tell)
+        self.reach = Reachability()
+        self.back: list[int] = []
         self.doctor = Doctor(
             self.store,
             self.network,
@@ -54,12 +56,19 @@ class Examined(Sharer):
             traffic=traffic,
             sync=self,
             announced=Told(),
-            standing=lambda: (Reachability(), stand(Reachability(), self.network.peers(), lan=True)),
+            standing=lambda: (self.reach, stand(self.reach, self.network.peers(), lan=True)),
+            dialled_back=self.dialled_back,
             watched=lambda: 0,
             library=str(folder),
             settings=Settings(),
         )
         self.doctor.probes.start()
+
+    async def dialled_back(self) -> int:
+        """Peers find that it is reached."""
+        self.back.append(3)
+        self.reach = Reachability("public", 3)
+        return 3
 
     def last_sync(self, circle: object) -> float | None:
         return None
@@ -144,6 +153,14 @@ async def test_what_is_bad_is_known_without_asking_until_it_is_well(tmp_path: Pa
         await trio.sleep(LOOK_S + 60)
         assert anna.doctor.health() is None
         nursery.cancel_scope.cancel()
+
+
+async def test_peers_dial_back_before_it_is_said_how_this_node_is_reached(tmp_path: Path) -> None:
+    async with three(tmp_path) as (one, _, _):
+        assert (await one.findings(ask=False))["reach"].words.endswith("by himself yet")
+        assert one.back == []
+        assert (await one.findings())["reach"].words.endswith("(3 peers dialled back)")
+        assert one.back == [3]
 
 
 async def test_no_peer_is_asked_when_only_what_is_here_is_wanted(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from p2pnode.cli.node import reach_lines
 from p2pnode.core.ids import PeerId
 from p2pnode.ports import Network, PeerEvent, PeerView, Reachability
-from p2pnode.services.reachability import STEADY_S, TELL_AGAIN_S, ReachabilityWatch, as_json, is_far, stand
+from p2pnode.services.reachability import ASK_NOW_S, STEADY_S, TELL_AGAIN_S, ReachabilityWatch, as_json, is_far, stand
 
 PEER = PeerId("12D3KooWHdiAxVd8uMQR1hGWXccidmfCwLqcMpGwR6QcTP6QRMuD")
 CAME = PeerView(PEER, (), "inbound", "", None, ())
@@ -25,6 +25,22 @@ CIRCUIT = f"/ip4/9.9.9.9/tcp/4001/p2p/{PEER}/p2p-circuit/p2p/{PEER}"
     [
         (Reachability(), [], "alone", "no peers yet; looking on the local network", "peers connect"),
         (Reachability("public", public=("/ip4/9.9.9.9/tcp/1",)), [CALLED], "reachable", "the internet reaches", ""),
+        (Reachability("public", reached_by=("IPv4", "IPv6")), [CALLED], "reachable", "node by IPv4 and IPv6", ""),
+        (Reachability("public", reached_by=("IPv4",)), [CALLED], "reachable", "reaches this node by IPv4", ""),
+        (
+            Reachability("public", reached_by=("IPv6",)),
+            [CALLED],
+            "reachable",
+            "IPv6 alone, and nobody comes who has",
+            "",
+        ),
+        (
+            Reachability("public", reached_by=("IPv6",), relays=(PEER,)),
+            [CALLED],
+            "reachable",
+            "comes through a relay",
+            "",
+        ),
         (Reachability("private", port=4001, relays=(PEER,)), [CALLED], "relayed", "through a relay", "TCP port 4001"),
         (Reachability("unknown", port=4001, relays=(PEER,)), [CALLED], "relayed", "through a relay", "TCP port 4001"),
         (Reachability("private", port=4001), [CALLED], "outgoing", "only outgoing", "a reachable friend's node"),
@@ -87,6 +103,7 @@ class World:
 
     def __init__(self) -> None:
         self.said = Reachability()
+        self.slow_s = 1.0
         self.told = ["/ip4/192.168.1.2/tcp/1"]
         self._changed = trio.Event()
 
@@ -101,6 +118,10 @@ class World:
 
     async def reach_changed(self) -> None:
         await self._changed.wait()
+
+    async def ask_outside(self) -> int:
+        await trio.sleep(self.slow_s)
+        return 3
 
     def peer_events(self) -> Any:
         return _Silence()
@@ -173,3 +194,13 @@ async def test_new_far_addresses_are_told_to_the_dht_once_they_hold(autojump_clo
         await trio.sleep(2 * STEADY_S)
         assert len(told) == 2
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.trio
+async def test_who_asks_now_waits_no_longer_than_a_person_does(autojump_clock: MockClock) -> None:
+    world = World()
+    watch = ReachabilityWatch(cast(Network, world), lambda *_: None, lambda: None, lan=True, maps_ports=True)
+    assert await watch.ask_now() == 3
+    world.slow_s, began = 1000.0, trio.current_time()
+    assert await watch.ask_now() == 0
+    assert trio.current_time() - began == ASK_NOW_S

@@ -98,8 +98,9 @@ def _print(answer: dict[str, Any]) -> None:
     print_pairs(rows)
     for circle in answer.get("circles", []):
         if circle.get("state") == "left_out":
+            way = "to come along" if circle.get("fork_of") else "to read it"
             note(
-                f"left out: circle {circle.get('name') or circle.get('circle')} ({circle.get('reason')}); to read it: --follow"
+                f"left out: circle {circle.get('name') or circle.get('circle')} ({circle.get('reason')}); {way}: --follow"
             )
         elif circle.get("unknown") or circle.get("rejected") or circle.get("beyond"):
             refused = f"{circle.get('rejected')} malformed, {circle.get('unknown')} of authors whom nobody introduces"

@@ -30,6 +30,7 @@ from p2pnode.services.admission import Admission
 from p2pnode.services.bundle_merge import SOURCE, Merged, merge_circle
 from p2pnode.services.car_import import scan
 from p2pnode.services.catalogue import put_manifest
+from p2pnode.services.kin import is_kin
 from p2pnode.services.newcomers import expect_welcome
 from p2pnode.services.resolve import circle_name
 from p2pnode.services.take_content import keep_content, take_content
@@ -119,7 +120,7 @@ class BundleImport:
         held = await self._store.read(lambda tx: circle in tx.circles())
         if not held:
             if not follow:
-                return item | {"state": "left_out", "reason": "this node is not in it", "new": 0}
+                return item | await self._left_out(charter)
             if charter is None:
                 return item | {"state": "left_out", "reason": "its charter is missing or damaged", "new": 0}
             now = self._clock()
@@ -130,6 +131,15 @@ class BundleImport:
             item["state"] = "followed"
         merged = await merge_circle(self._admission, circle, lambda: _pages_of(car, pages, tally, decode_records))
         return item | _counts(merged)
+
+    async def _left_out(self, charter: Charter | None) -> Json:
+        """What is told of a circle that this node is not in; `fork_of` where it is a fork of one that it is in."""
+        told: Json = {"state": "left_out", "reason": "this node is not in it", "new": 0}
+        parent = None if charter is None else charter.parent
+        if parent is None or parent not in await self._store.read(lambda tx: tx.circles()):
+            return told
+        name = await self._store.read(lambda tx: circle_name(tx, parent))
+        return told | {"reason": f"it is a fork of your circle {name}", "fork_of": id_text(CIRCLE_PREFIX, parent)}
 
     # ------------------------------------------------------------ works
 
@@ -253,9 +263,11 @@ def _manifests(read: Callable[[], list[bytes]], tally: _Tally) -> list[Record]:
 
 
 def _enter(tx: Tx, circle: CircleId, charter: Charter, now: float) -> None:
-    """Be in a circle from now on, as a reader until somebody vouches. RefusedError as for joining."""
-    if any(tx.circle_salt(other) == charter.salt for other in tx.circles()):
-        raise RefusedError("it has the salt of another circle of yours, so you would have the same key in both")
+    """Be in a circle from now on, as a reader until somebody vouches; in a fork, as who one was. RefusedError as for joining."""
+    if not is_kin(tx, charter):
+        raise RefusedError(
+            "it has the salt of another circle of yours and is no fork of it, so you would have the same key in both"
+        )
     if any(circle_name(tx, other).casefold() == charter.name.casefold() for other in tx.circles()):
         raise RefusedError("you are in another circle of that name")
     tx.add_circle(circle, charter.salt, now)

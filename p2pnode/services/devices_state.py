@@ -24,6 +24,7 @@ from p2pnode.ports import Json, Store, Tx, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.circles import Circles
 from p2pnode.services.devices_roster import Roster
+from p2pnode.services.kin import is_kin
 from p2pnode.services.lens import MARKS, Lens
 from p2pnode.services.lens import PREFIX as MARK_PREFIX
 from p2pnode.services.me import Me
@@ -194,11 +195,10 @@ class SharedState:
         now = self._clock()
 
         def write(tx: Tx) -> bool:
-            mine = tx.circles()
-            if circle in mine:
+            if circle in tx.circles():
                 return False
-            if any(tx.circle_salt(other) == charter.salt for other in mine):
-                raise DecodeError("another circle here has the same salt")
+            if not is_kin(tx, charter):
+                raise DecodeError("another circle here has the same salt, and it is no fork")
             tx.add_circle(circle, charter.salt, now)
             return True
 

@@ -34,6 +34,7 @@ from p2pnode.errors import DecodeError, NetworkError, NotFoundError, P2pnodeErro
 from p2pnode.ports import Emit, Json, Network, Store, Stream, Tx, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.framing import receive_frame, send_frame
+from p2pnode.services.kin import is_kin
 from p2pnode.services.me import Me
 from p2pnode.services.newcomers import expect_welcome, forget_newcomer
 from p2pnode.services.views import Views
@@ -165,7 +166,7 @@ class Join:
     async def _enter(self, invite: Invite, answer: JoinAccepted) -> None:
         circle = invite.circle
         genesis = next(record for record in answer.records if record.id == RecordId(circle))
-        if not await self._store.read(lambda tx: _is_kin(tx, Charter.of(genesis))):
+        if not await self._store.read(lambda tx: is_kin(tx, Charter.of(genesis))):
             await self._give_up(invite, "it is no fork of a circle of yours, and has its salt")
             raise RefusedError(
                 "this circle is no fork of yours, though it has the salt of one: it was not joined",
@@ -276,18 +277,6 @@ def _begin(tx: Tx, invite: Invite, *, fork: bool) -> None:
             " or somebody wants to find out who you are",
         )
     _keep(tx, invite, "it has not been tried yet")
-
-
-def _is_kin(tx: Tx, charter: Charter) -> bool:
-    """Whether a circle that has the salt of others of ours is their fork, or their parent; one with a salt of its own is."""
-    same = [other for other in tx.circles() if tx.circle_salt(other) == charter.salt and other != charter.circle]
-    parents = {first.parent for other in same if (first := _first_charter(tx, other)) is not None}
-    return not same or charter.parent in same or charter.circle in parents or charter.parent in parents - {None}
-
-
-def _first_charter(tx: Tx, circle: CircleId) -> Charter | None:
-    record = tx.record(RecordId(circle))
-    return Charter.of(record) if record is not None else None
 
 
 def _keep(tx: Tx, invite: Invite, reason: str) -> None:

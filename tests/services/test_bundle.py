@@ -94,6 +94,26 @@ async def test_names_and_salts_that_are_taken_keep_a_circle_out(tmp_path: Path) 
         assert "salt" in (await ben.read(tmp_path / "a.car", follow_all=True))["circles"][0]["reason"]
 
 
+async def test_a_fork_of_ones_own_circle_comes_in_by_a_bundle_when_it_is_followed(tmp_path: Path) -> None:
+    async with carriers("anna", "ben") as (anna, ben):
+        circle = await anna.create()
+        await anna.write(tmp_path / "first.car")
+        await ben.read(tmp_path / "first.car", follow_all=True)
+        await anna.circles.vouches.give(circle, await ben.key(circle))
+        forked = await anna.circles.forking.fork(circle, "Slow readers")
+        fork = CircleId(parse_id("c", forked["circle"]))
+        await anna.write(tmp_path / "a.car")
+        told = {one["name"]: one for one in (await ben.read(tmp_path / "a.car"))["circles"]}
+        assert told["Readers"]["state"] == "merged"
+        assert told["Slow readers"]["state"] == "left_out"
+        assert told["Slow readers"]["fork_of"] == id_text("c", circle)
+        assert told["Slow readers"]["reason"] == "it is a fork of your circle Readers"
+        told = {one["name"]: one for one in (await ben.read(tmp_path / "a.car", follow=("Slow readers",)))["circles"]}
+        assert told["Slow readers"]["state"] == "followed"
+        shown = await ben.circles.show(fork)
+        assert (shown["members"], shown["member"], shown["inherited"]["state"]) == (2, True, "whole")
+
+
 async def test_what_is_private_stays_unless_asked_for(tmp_path: Path) -> None:
     async with carriers("anna", "ben") as (anna, ben):
         circle = await anna.create()

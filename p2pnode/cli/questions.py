@@ -65,7 +65,14 @@ def _changes(item: Object) -> list[tuple[str, str, str]]:
     changes = item.get("changes") or {}
     if item.get("class") in ("charter", "stewards"):
         return change_words(changes, (item.get("standing") or {}).get("rule", {}).get("k", 3))
-    return [(name, "", str(value)) for name, value in changes.items()]
+    return [(name, "", _said(value)) for name, value in changes.items()]
+
+
+def _said(value: Any) -> str:
+    """A field of a description: names and identifiers by what they say."""
+    parts = value if isinstance(value, list) else [value]
+    said = (str(part.get("name") or part.get("value")) if isinstance(part, dict) else str(part) for part in parts)
+    return ", ".join(said) or "nothing"
 
 
 def _what(item: Object) -> str:

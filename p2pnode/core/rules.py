@@ -88,6 +88,15 @@ def in_force(genesis: Charter, standing: Standing, day: int, known: Sequence[Ele
     return _Fold(standing, day, known).run(genesis)
 
 
+def deciders(rules: Rules, question: Question, standing: Standing, day: int) -> Electorate:
+    """Who decides on a question, by which charter: of a change that took effect those who made it, by the rules that it changed."""
+    at = next((at for at, step in enumerate(rules.steps) if step.question == question.id), None)
+    if at is None:
+        return rules.electorate(question.class_)
+    fold = _Fold(standing, day, [rules.hearing, rules.assembly])
+    return fold.bodies([step.charter for step in rules.steps[:at]]).assembly
+
+
 @dataclass(frozen=True, slots=True)
 class _Bodies:
     """Who decides about persons, who about the rest, and what was decided about persons."""
@@ -110,7 +119,7 @@ class _Fold:
     def run(self, genesis: Charter) -> Rules:
         steps, conflicts = [Step(genesis)], set[QuestionId]()
         while True:
-            bodies = self._bodies([step.charter for step in steps])
+            bodies = self.bodies([step.charter for step in steps])
             charter = steps[-1].charter
             settled = sorted(one.id for one in self._of_rules if self._is_settled_change(one, charter, bodies.assembly))
             if not settled:
@@ -136,7 +145,7 @@ class _Fold:
         assert named is not None
         return Step(self._standing.charters[named][1], id)
 
-    def _bodies(self, terms: Sequence[Charter]) -> _Bodies:
+    def bodies(self, terms: Sequence[Charter]) -> _Bodies:
         """Who decides under the last of these charters."""
 
         def is_sealed(question: Question) -> bool:

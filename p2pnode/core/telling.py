@@ -38,6 +38,7 @@ _OUTCOMES = {
     "undecided": "It is not adopted, and things stay as they are.",
     "pending": "It is not decided: the vouches of this circle form a graph that costs too much to count.",
 }
+_SEALED = "It was adopted and is in force: what is sealed stays, whatever the ballots say today."
 _WHY_NOT = {
     "no_room": "of members, because the vouches that lead to them carry no more ballots",
     "void": "of members, because an author signed two different ones with one number: such a ballot is void",
@@ -70,9 +71,8 @@ def text(told: Told) -> list[str]:
 
 
 def _question(told: Told) -> list[str]:
-    lines = [
-        f"The question: {_ASKS.get(str(told['class']), 'one of class ' + str(told['class']))}. {_OUTCOMES[told['outcome']]}"
-    ]
+    outcome = _SEALED if _holds_by_seals(told) else _OUTCOMES[told["outcome"]]
+    lines = [f"The question: {_ASKS.get(str(told['class']), 'one of class ' + str(told['class']))}. {outcome}"]
     if told["class"] == "edit" and told["patch"]:
         lines.append("It says: " + "; ".join(_field(name, value) for name, value in told["patch"].items()) + ".")
     if told["state"] in _STATES:
@@ -81,12 +81,16 @@ def _question(told: Told) -> list[str]:
         return [*lines, "The charter names no rule for this class of question, so it cannot be adopted."]
     lines.append(_rule(told["rule"]))
     if "counted" in told:
-        lines += [_count(told), *_uncounted(told), _flip(told), *_warnings(told)]
+        lines += [_count(told), *_uncounted(told), *([] if _holds_by_seals(told) else [_flip(told)]), *_warnings(told)]
     elif told["outcome"] != "pending":
         lines.append(
             "No steward can be recalled under this charter, because f is 0 and no set of stewards may judge one of its own."
         )
     return [*lines, *_seals(told), *_lapsed(told)]
+
+
+def _holds_by_seals(told: Told) -> bool:
+    return bool(told.get("effective")) and told["outcome"] != "adopted"
 
 
 def _field(name: str, value: Any) -> str:

@@ -23,9 +23,9 @@ from p2pnode.core.electorate import Electorate
 from p2pnode.core.ids import PublicKey, QuestionId, RecordId, WorkId
 from p2pnode.core.lapse import lapse_day
 from p2pnode.core.membership import Membership
-from p2pnode.core.proposals import SEALED_CLASSES, Question
+from p2pnode.core.proposals import RULE_CLASSES, SEALED_CLASSES, Question
 from p2pnode.core.record import BALLOT, Record
-from p2pnode.core.rules import Rules, in_force
+from p2pnode.core.rules import Rules, deciders, in_force
 from p2pnode.core.standing import READ_AT_ONCE, Asked, Ballot, Standing
 from p2pnode.core.tally import Tally
 from p2pnode.core.work_verdict import Outlook, Verdict, WorkVerdict
@@ -62,6 +62,7 @@ class CircleView:
         self._outlooks: dict[WorkId, Outlook] = {}
         self._verdicts: dict[WorkId, WorkVerdict] = {}
         self._states: dict[QuestionId, State] = {}
+        self._deciders: dict[QuestionId, Electorate] = {}  # of changes of rules that took effect, once somebody asks
         self._lineage = object()
         self._versions: dict[QuestionId, int] = {}
         known = [previous.rules.hearing, previous.rules.assembly] if previous is not None else []
@@ -240,15 +241,20 @@ class CircleView:
         return self.outlook(question.work).fate(question) if question.work is not None else "open"
 
     def _sealing(self, question: Question) -> Sealing | None:
-        rule = self.charter.classes.get(question.class_)
+        charter = self.electorate(question).charter
+        rule = charter.classes.get(question.class_)
         if question.class_ not in SEALED_CLASSES or rule is None or not rule.sealed:
             return None
         by = tuple(sorted(self.rules.sealed_by(question)))
-        return Sealing(by, len(self.charter.stewards) - self.charter.f)
+        return Sealing(by, len(charter.stewards) - charter.f)
 
     def electorate(self, question: Question) -> Electorate:
-        """Who decides on a question."""
-        return self.rules.electorate(question.class_)
+        """Who decides on a question, or decided, where it changed the rules."""
+        if question.class_ not in RULE_CLASSES or question.id not in self.rules.settled:
+            return self.rules.electorate(question.class_)
+        if question.id not in self._deciders:
+            self._deciders[question.id] = deciders(self.rules, question, self._standing, self.day)
+        return self._deciders[question.id]
 
     def _is_carried(self, asked: Asked) -> bool:
         question = asked.question

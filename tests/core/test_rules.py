@@ -7,8 +7,10 @@ import random
 
 import pytest
 
+from p2pnode.core import telling
 from p2pnode.core.charter import DEFAULT_CLASSES, Charter, Class
 from p2pnode.core.ids import QuestionId
+from p2pnode.core.picture import picture_of
 from p2pnode.core.verdict import CircleView
 from tests.core.circles import DAY, Circle, keys, person
 
@@ -171,6 +173,34 @@ def test_the_grown_rules_ask_for_seals_from_then_on() -> None:
     for steward in STEWARDS[1:]:
         circle.seal(steward, further, upon=grown.id)
     assert circle.view().charter.name == "further"
+
+
+def test_a_change_of_rules_is_explained_by_the_rules_that_it_changed() -> None:
+    circle = Circle()
+    circle.vouches("founder", ("ann",))
+    question, strict = change(circle, "founder", classes=dict.fromkeys(DEFAULT_CLASSES, SEALED))
+    circle.cast("founder", question, "approve")
+    view = circle.view()
+    told, decision = view.explain(question), view.decide(question)
+    assert view.charter == strict and (told["outcome"], told["effective"], "seals" in told) == ("adopted", True, False)
+    assert (told["rule"]["q"], told["rule"]["sealed"], decision.sealing) == (1, False, None)
+    words = " ".join(telling.text(told))
+    assert "It is adopted." in words and "seal" not in words
+    assert picture_of(view, question) is not None
+    assert CircleView(circle.charter, circle.records[::-1], DAY).explain(question) == told
+
+
+def test_what_is_sealed_stays_and_says_so_when_its_ballots_would_not_do_today() -> None:
+    circle = council()
+    question, _ = change(circle, "s1", name="new")
+    circle.casts(STEWARDS, question, "reject")
+    for steward in STEWARDS[:3]:
+        circle.seal(steward, question)
+    told = circle.view().explain(question)
+    assert (told["effective"], told["outcome"], told["seals"]["needed"]) == (True, "undecided", 3)
+    words = " ".join(telling.text(told))
+    assert "in force: what is sealed stays" in words and "3 stewards sealed it" in words
+    assert "things stay as they are" not in words and "must change sides" not in words
 
 
 def test_seals_upon_another_charter_or_without_enough_stewards_do_nothing() -> None:

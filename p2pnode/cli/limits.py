@@ -111,5 +111,6 @@ def _print(call: Call, answer: dict[str, Any]) -> None:
             *((f"of it {one['kind']}", both(one)) for one in answer.get("kinds", ())),
             *(("schedule", window) for window in answer["schedule"]),
             ("works wait", answer["waiting"]),
+            ("connections", f"{answer['connections']} of {answer['connections_limit']}"),
         ]
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from multiaddr import Multiaddr
 
 from p2pnode.errors import NetworkError, P2pnodeError
 from p2pnode.limits import DIAL_TIMEOUT_S
-from p2pnode.net.addresses import is_circuit, is_loopback
+from p2pnode.net.addresses import is_circuit, is_loopback, is_near
 from p2pnode.net.punch.sources import source_for
 
 STAGGER_S = 0.15
@@ -25,9 +26,13 @@ RELAY_STAGGER_S = 1.0
 """Head start of all direct addresses over the first that leads through a relay: time for a far peer's handshake to begin."""
 MAX_DIALS = 32
 """Dials in flight: each is a socket, a handshake and a few ms of CPU."""
+DIALS_A_WINDOW, WINDOW_S = 64, 4.0
+"""Dials begun within any such time to addresses of the internet: each is an entry in the table of a router, for minutes if nobody answers,
+and small routers have room for 1,024. A look-up in the DHT needs a dozen at once."""
 MAX_RESOLVED = 8
 """Addresses tried of one name."""
 
+_begun: trio.lowlevel.RunVar[tuple[trio.Lock, deque[float]]] = trio.lowlevel.RunVar("dials begun")
 _limiter: trio.lowlevel.RunVar[trio.CapacityLimiter] = trio.lowlevel.RunVar("dials")
 
 
@@ -64,6 +69,7 @@ async def dial(
                         await through(peer, address)  # which dials the relay: it must not wait for itself
                     else:
                         async with _dials():
+                            await _turn(address)
                             await _connect(swarm, address, peer)
                     winner.append(address)
                     nursery.cancel_scope.cancel()
@@ -105,6 +111,20 @@ async def _resolve(address: str) -> list[str]:
     found = await trio.socket.getaddrinfo(name, int(port), family=family, type=socket.SOCK_STREAM)
     hosts = dict.fromkeys((entry[0], entry[4][0]) for entry in found[:MAX_RESOLVED])
     return [f"/{'ip6' if kind == socket.AF_INET6 else 'ip4'}/{host}/tcp/{port}" for kind, host in hosts]
+
+
+async def _turn(address: str) -> None:
+    """Wait until one more dial may begin; in the local network at once, as no router translates it."""
+    if is_near(address):
+        return
+    try:
+        turn, begun = _begun.get()
+    except LookupError:
+        _begun.set((turn := trio.Lock(), begun := deque(maxlen=DIALS_A_WINDOW)))
+    async with turn:
+        if len(begun) == DIALS_A_WINDOW:
+            await trio.sleep_until(begun[0] + WINDOW_S)
+        begun.append(trio.current_time())
 
 
 def _dials() -> trio.CapacityLimiter:

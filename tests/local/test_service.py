@@ -8,10 +8,13 @@ import plistlib
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from p2pnode.cli import service
+from p2pnode.cli.call import Call
 from p2pnode.daemon import _LogLine
 from p2pnode.local import notify
 from p2pnode.local.service_unit import launchd_plist, systemd_unit
@@ -61,6 +64,40 @@ def test_the_property_list_is_one() -> None:
     assert made["EnvironmentVariables"] == {"P2PNODE_HOME": ODD}
     assert made["RunAtLoad"] is True and made["KeepAlive"] == {"SuccessfulExit": False}
     assert made["StandardErrorPath"] == "/a&b" and made["Umask"] == 0o077
+
+
+LAUNCHD_KEYS = {  # of launchd.plist(5), with the types it names
+    "Label": str,
+    "ProgramArguments": list,
+    "EnvironmentVariables": dict,
+    "RunAtLoad": bool,
+    "KeepAlive": dict,
+    "ThrottleInterval": int,
+    "ExitTimeOut": int,
+    "ProcessType": str,
+    "SoftResourceLimits": dict,
+    "StandardErrorPath": str,
+    "Umask": int,
+}
+
+
+def test_launchd_finds_in_the_property_list_what_its_manual_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It was never run on a Mac: keys, types, absolute paths and a log that can be written are what can be said here."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    call = Call(str(tmp_path / "a home"))
+    made = plistlib.loads(service._Manager.here(call).text((), hardened=True).encode())
+    assert {key: type(value) for key, value in made.items()} == LAUNCHD_KEYS
+    command = made["ProgramArguments"]
+    assert (
+        os.path.isabs(command[0]) and os.access(command[0], os.X_OK) and command[1:] == ["-P", "-m", "p2pnode.daemon"]
+    )
+    assert made["EnvironmentVariables"]["P2PNODE_HOME"] == str(tmp_path / "a home")
+    assert os.path.isabs(made["StandardErrorPath"]) and made["StandardErrorPath"].startswith(str(tmp_path / "a home"))
+    assert made["KeepAlive"] == {"SuccessfulExit": False}, "a node that was told to stop stays stopped"
+    assert made["ProcessType"] == "Background" and made["ExitTimeOut"] >= 10
+    assert set(made["SoftResourceLimits"]) == {"NumberOfFiles"}
 
 
 def test_who_waits_is_told(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ def describe(node: Node) -> Json:
     """What was counted, what is set, and what holds now."""
     limits = node.traffic
     up, down = limits.counted
+    numbers = node.network.numbers()
     return {
         "up_bytes": up,
         "down_bytes": down,
@@ -28,6 +29,8 @@ def describe(node: Node) -> Json:
         "now_up_bytes_s": limits.now.rates.up,
         "now_down_bytes_s": limits.now.rates.down,
         "waiting": limits.waiting_reason(),
+        "connections": numbers.connections,
+        "connections_limit": numbers.most_connections,
     }
 
 

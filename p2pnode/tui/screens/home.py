@@ -13,6 +13,7 @@ from p2pnode.tui import words
 from p2pnode.tui.advice import advice, is_first_run
 from p2pnode.tui.draw import LABEL_CELLS, fields, progress_bar, styled
 from p2pnode.tui.happenings import sentence, style
+from p2pnode.tui.limit_rows import health_line, limit_rows, waiting_line
 from p2pnode.tui.links import key_link
 from p2pnode.tui.page import Page, page_bindings
 from p2pnode.tui.panel import Panel
@@ -104,10 +105,12 @@ class HomePage(Page):
         identity = self.node_app.identity
         name = clean(identity.get("name") or "") or "no name yet"
         address = self.situation().address
-        bad = status.get("health")  # what `p2pnode doctor` would say, in its words
+        bad, waits = health_line(status), waiting_line(status)
         return fields(
             [
                 ("reachable", clean(status.get("reachability") or "not known yet")),
+                *((("health", styled(bad, "$error")),) if bad else ()),
+                *((("works wait", styled(waits, "$warning")),) if waits else ()),
                 *reach_rows(status),
                 ("peers", f"{number(status, 'peers')} connected"),
                 (
@@ -119,13 +122,13 @@ class HomePage(Page):
                     f"{words.plural(number(status, 'works'), 'work')}, "
                     f"{words.plural(number(status, 'circles'), 'circle')}",
                 ),
-                *((("health", styled(f"{clean(bad['words'])}; {clean(bad['hint'])}", "$error")),) if bad else ()),
                 ("you", f"{name}, {words.short_id(identity.get('profile_key') or '')}"),
                 ("address", clip(address, self._cells_for_values())),
                 (
                     "running",
                     f"for {words.duration(number(status, 'uptime_s'))}, version {clean(status.get('version', ''))}",
                 ),
+                *limit_rows(status),
             ]
         )
 

@@ -46,7 +46,7 @@ class Examined(Sharer):
     def __init__(self, hub: Hub, name: str, folder: Path) -> None:
         super().__init__(hub, name)
         self.said: list[tuple[str, Json]] = []
-        traffic = TrafficLimits(Settings(), self.store, self.network.meter, self.clock, self.tell)
+        traffic = TrafficLimits(Settings(), self.store, self.network.meter, self.clock, self.emit)
         self.reach = Reachability()
         self.back: list[int] = []
         self.doctor = Doctor(
@@ -73,11 +73,11 @@ class Examined(Sharer):
     def last_sync(self, circle: object) -> float | None:
         return None
 
-    def tell(self, name: str, data: Json) -> None:
+    def emit(self, name: str, data: Json) -> None:
         self.said.append((name, data))
 
     async def findings(self, *, ask: bool = True) -> dict[str, Finding]:
-        return {finding.check: finding for finding in await self.doctor.examine(self.tell, ask=ask)}
+        return {finding.check: finding for finding in await self.doctor.examine(self.emit, ask=ask)}
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ LOOK_S = 60.0
 NO_ROUTER_S = 600.0
 """Until a router is looked for again where none answered; a change of our addresses asks at once."""
 AGAIN_S = 15.0
-"""After a router that forwarded a port and then failed."""
+"""After a router that forwarded a port and then failed, for NO_ROUTER_S: it may be starting anew, which takes minutes."""
 GIVE_BACK_S = 1.5
 """At a clean stop; what cannot be given back ends by itself within the hour."""
 PARTS = 2
@@ -84,19 +84,21 @@ class PortMapping:
 
     async def run(self) -> None:
         """For ever; gives back what is mapped when it is cancelled."""
+        last = float("-inf")  # when a router forwarded
         while True:
             self._moved = trio.Event()
             port = self._port()
-            pause_s = NO_ROUTER_S
             if port is not None:
                 try:
                     gateway = await self._find(port)
-                    pause_s = AGAIN_S
-                    await self._keep(gateway, port)
+                    try:
+                        await self._keep(gateway, port)
+                    finally:
+                        last = trio.current_time()
                 except NetworkError as error:
                     log.info("no port is forwarded: %s", error.message)
             self._now(None, "")
-            with trio.move_on_after(pause_s):
+            with trio.move_on_after(AGAIN_S if trio.current_time() - last < NO_ROUTER_S else NO_ROUTER_S):
                 await self._moved.wait()
 
     async def _keep(self, gateway: Gateway, port: int) -> None:

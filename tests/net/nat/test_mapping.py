@@ -108,6 +108,19 @@ async def test_a_router_that_vanishes_is_looked_for_again(autojump_clock: MockCl
         assert mapping.mapping is not None
 
 
+async def test_a_router_that_takes_minutes_to_start_anew_is_asked_as_soon_as_it_is_there(
+    autojump_clock: MockClock,
+) -> None:
+    router = Router()
+    async with kept(router) as (mapping, _):
+        router.broken = True
+        await trio.sleep(300)
+        assert mapping.mapping is None
+        router.broken = False
+        await trio.sleep(AGAIN_S + 1)
+        assert mapping.mapping is not None
+
+
 async def test_without_a_router_it_is_looked_for_seldom_and_at_once_when_we_moved(autojump_clock: MockClock) -> None:
     router = Router()
     router.broken = True

@@ -210,6 +210,7 @@ KINDS = {record.PROFILE, record.MANIFEST, record.CHARTER, record.VOUCH} | {
     record.SEAL,
     record.WITHDRAW,
     record.CUT,
+    record.FORK,
 }
 
 

@@ -93,6 +93,11 @@ def _fork_of(answer: dict[str, Any]) -> str:
     return f"{short_id(parent['circle'])} {parent['name']} ({words.get(str(brought.get('state')), '')})"
 
 
+def _announced(fork: dict[str, Any]) -> str:
+    """A fork that this node is not in."""
+    return f"{short_id(fork.get('circle'))} {fork.get('name')} ({plural(fork.get('members', 0), 'member')} of this one in it)"
+
+
 def _print_circle(answer: dict[str, Any]) -> None:
     print(paint(marked(str(answer.get("name"))), "bold"))
     print_pairs(
@@ -105,6 +110,7 @@ def _print_circle(answer: dict[str, Any]) -> None:
             ("proposals", answer.get("proposals")),
             ("still syncing", "yes: these numbers may change" if answer.get("provisional") else ""),
             ("forked from", _fork_of(answer)),
+            ("forks of it", ", ".join(map(_announced, answer.get("announced") or []))),
             ("forks here", ", ".join(f"{short_id(one['circle'])} {one['name']}" for one in answer.get("forks") or [])),
         ]
     )
@@ -125,6 +131,8 @@ def _print_circle(answer: dict[str, Any]) -> None:
             ],
             flexible=3,
         )
+    if answer.get("announced"):
+        print("Come along in a fork with: p2pnode circle join ID")
     if answer.get("expelled"):
         print("Expelled: " + ", ".join(short_id(key) for key in answer["expelled"]))
     for line in answer.get("advice") or []:
@@ -204,11 +212,14 @@ def invites(call: Call, circle: str, close: str | None) -> None:
 
 
 @circle.command()
-@click.argument("invite")
+@click.argument("invite", metavar="INVITE|FORK")
 @click.option("--fork", is_flag=True, help="It is a fork of a circle of yours: the inviter learns your name there.")
 @click.pass_obj
 def join(call: Call, invite: str, fork: bool) -> None:
-    """Join a circle with an invite. While the one who invited is not online the node waits, and tries again by itself."""
+    """Join a circle with an invite. While the one who invited is not online the node waits, and tries again by itself.
+
+    A fork of a circle of yours, which `circle show` names, is joined by its id: there you are who you are in that circle.
+    """
     params = {"invite": invite} | ({"fork": True} if fork else {})
     answer = call.ask("circle.join", params, timeout_s=NETWORK_TIMEOUT_S)
     if call.json:

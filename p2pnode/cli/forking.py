@@ -51,7 +51,9 @@ def fork(
         print(
             f"No vouch leads from its stewards to {left} of the old one: name a steward of theirs (--steward), or vouch."
         )
-    print(
-        "Whoever wants to come along joins with --fork. Invite with: p2pnode circle invite "
-        + short_id(answer["circle"])
-    )
+    short = short_id(answer["circle"])
+    if answer.get("told"):
+        print(f"The members of the old one are told of it. Who comes along runs: p2pnode circle join {short}")
+    else:
+        print("It could not be told in the old one: send its members an invite, which they join with --fork.")
+    print(f"Others come with an invite: p2pnode circle invite {short}")

@@ -11,7 +11,7 @@ from typing import Literal
 
 from p2pnode.core.charter import GROWN_AT_MEMBERS
 from p2pnode.core.decision import Decision
-from p2pnode.core.ids import PublicKey, QuestionId, WorkId
+from p2pnode.core.ids import CircleId, PublicKey, QuestionId, WorkId
 from p2pnode.core.partings import partings
 from p2pnode.core.queue import called
 from p2pnode.core.verdict import CircleView
@@ -32,18 +32,20 @@ Kind = Literal[
     "grown",
     "parted",
     "two_faced",
+    "forked",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """`what`: before and after, where there are such words; `key`: who vouched."""
+    """`what`: before and after, where there are such words; `key`: who vouched, sealed or forked; `fork`: the circle that was founded."""
 
     kind: Kind
     question: QuestionId | None = None
     work: WorkId | None = None
     key: PublicKey | None = None
     what: tuple[str, str] = ("", "")
+    fork: CircleId | None = None
 
 
 def concerns(before: CircleView, after: CircleView, me: PublicKey, mine: frozenset[WorkId]) -> list[Concern]:

@@ -12,7 +12,7 @@ Value = int | str | bytes | tuple["Value", ...] | Mapping[str, "Value"]
 
 PROFILE, MANIFEST, CHARTER, VOUCH = "profile", "manifest", "charter", "vouch"
 PROPOSAL, BALLOT, SEAL, WITHDRAW = "proposal", "ballot", "seal", "withdraw"
-CUT = "cut"
+CUT, FORK = "cut", "fork"
 REGISTER_KINDS = frozenset({VOUCH, BALLOT, PROFILE})
 """Kinds where a newer record of (circle, author, kind, target) replaces an older one; all others are permanent."""
 CONTROL_KINDS = frozenset({CHARTER, VOUCH, SEAL, CUT})

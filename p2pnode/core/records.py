@@ -22,6 +22,7 @@ from p2pnode.core.record import (
     BALLOT,
     CHARTER,
     CUT,
+    FORK,
     MANIFEST,
     PROFILE,
     PROPOSAL,
@@ -251,6 +252,13 @@ def _cut(fields: Fields) -> None:
         raise DecodeError("the target is not the digest of what is inherited")
 
 
+def _fork(fields: Fields) -> None:
+    _in_circle(fields)
+    data = octets(fields, "data")
+    if len(data) <= SIGNATURE_BYTES or fields["target"] != record_id(data[SIGNATURE_BYTES:]):
+        raise DecodeError("the target is not the id of the first charter that is told of")
+
+
 def _in_circle(fields: Fields) -> CircleId:
     if fields["circle"] == NO_CIRCLE:
         raise DecodeError("this kind of record belongs to a circle")
@@ -266,6 +274,7 @@ _SHAPES: Final[Mapping[str, Callable[[Fields], object]]] = {
     BALLOT: _ballot,
     SEAL: _seal,
     CUT: _cut,
+    FORK: _fork,
     WITHDRAW: _in_circle,
 }
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import trio
 
 from p2pnode.core.charter import MAX_NAME_CHARACTERS, genesis
-from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text
+from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, QuestionId, WorkId, id_text, split_text
 from p2pnode.core.keys import SEED_BYTES
 from p2pnode.core.profiles import PROFILES, Profile
 from p2pnode.core.ranking import wilson
@@ -27,6 +27,7 @@ from p2pnode.services.background import for_ever
 from p2pnode.services.ballots import Ballots
 from p2pnode.services.catalogue import hit, verdicts
 from p2pnode.services.charters import advice, told_charter
+from p2pnode.services.fork_news import ForkNews
 from p2pnode.services.forking import Forking, refuse_second_name
 from p2pnode.services.invites import Invites
 from p2pnode.services.join import Join
@@ -57,8 +58,10 @@ class _Summary:
 
 
 class Circles:
-    """Everything about circles, on one node. `ballots`, `work_questions`, `rule_questions`, `forking`, `vouches`, `invites`, `questions`
-    and `joins` are public parts."""
+    """Everything about circles, on one node.
+
+    `ballots`, `work_questions`, `rule_questions`, `forking`, `fork_news`, `vouches`, `invites`, `questions` and `joins` are public parts.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Circles:
         self.work_questions = WorkQuestions(store, views, proposing)
         self.rule_questions = RuleQuestions(store, admission, views, me, proposing)
         self.forking = Forking(store, admission, views, me, clock)
+        self.fork_news = ForkNews(store, admission, views, clock)
         self.vouches = Vouches(store, admission, views, me, clock)
         self.invites = Invites(store, network, admission, views, me, clock)
         self.joins = Join(store, network, admission, views, me, clock, emit)
@@ -154,6 +158,7 @@ class Circles:
             "open": await self.questions.of_circle(circle, only_open=True),
             "listed": await self._hits(summary.listed[:MAX_LISTED_SHOWN]),
             "provisional": provisional,
+            "announced": await self.fork_news.of(circle),
         } | await self.forking.family(circle)
 
     async def leave(self, circle: CircleId, *, force: bool = False) -> Json:
@@ -193,7 +198,9 @@ class Circles:
             )
 
     async def join(self, link: str, *, fork: bool = False) -> Json:
-        """Redeem a link; `fork`: the user knows that it opens a fork of a circle of ours."""
+        """Redeem a link; `fork`: the user knows that it opens a fork of a circle of ours. Or the id of a fork that we heard of."""
+        if (parts := split_text(link)) is not None and parts[0] == CIRCLE_PREFIX:
+            return await self.fork_news.join(link)
         return await self.joins.join(link, fork=fork)
 
     async def proposals(self, circle: CircleId | None) -> Json:

@@ -26,6 +26,7 @@ from p2pnode.core.ids import (
 from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Store, Tx
+from p2pnode.services.fork_news import new_forks
 from p2pnode.services.me import Me
 from p2pnode.services.newcomers import with_welcome
 from p2pnode.services.notices import Notices
@@ -77,6 +78,7 @@ class Following:
                 flips += await self._views.ask_of(circle, view, partial(_flips, before, part))
             found = await self._views.ask_of(circle, view, lambda after: concerns(before, after, me, mine))
         found = await with_welcome(self._store, self._views, circle, me, found)
+        found += await new_forks(self._store, self._views, circle, me)
         self._told[circle] = view
         for flip in flips:
             await self._tell(circle, flip)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from p2pnode.core import cut, heritage
 from p2pnode.core.charter import MAX_NAME_CHARACTERS, Charter, genesis
+from p2pnode.core.fork_word import tell_of
 from p2pnode.core.ids import CIRCLE_PREFIX, CircleId, PublicKey, QuestionId, RecordId, id_text
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.record import Record
@@ -58,7 +59,7 @@ class Forking:
         packed = cut.cut_of(taken.records)
         chosen = tuple(sorted({me, *stewards}))
 
-        def write(tx: Tx) -> CircleId:
+        def write(tx: Tx) -> tuple[CircleId, bool]:
             refuse_second_name(tx, name)
             key = self._me.key(tx, parent)
             first = _charter(tx, key, model, name, purpose, chosen, f, (parent, packed.digest), now)
@@ -66,10 +67,12 @@ class Forking:
             tx.add_circle(circle, model.salt, now)
             self._admission.admit_own(tx, first, now)
             self._admission.admit_own_together(tx, circle, _carriers(tx, key, circle, packed, now), now)
-            return circle
+            return circle, self._tell_parent(tx, key, parent, first, now)
 
-        circle = await self._store.write(write)
+        circle, told = await self._store.write(write)
         self._admission.changed(circle)
+        if told:
+            self._admission.changed(parent)
         members = set((await self._views.of(circle)).members)
         return {
             "circle": id_text(CIRCLE_PREFIX, circle),
@@ -77,8 +80,19 @@ class Forking:
             "parent": id_text(CIRCLE_PREFIX, parent),
             "members": len(members),
             "left_behind": len(set(view.members) - members),
+            "told": told,
             "inherited": {"vouches": taken.vouches, "works": taken.works, "records": len(taken.records)},
         }
+
+    def _tell_parent(self, tx: Tx, key: KeyPair, parent: CircleId, first: Record, now: float) -> bool:
+        """Word of the fork for the parent's members. False: its charter is too large for it, or we have too many records there."""
+        seq, created = tx.next_seq(key.public, now)
+        try:
+            word = tell_of(key, parent=parent, genesis=first, seq=seq, created=created)
+            self._admission.admit_own(tx, word, now)
+        except (UsageError, RefusedError):
+            return False
+        return True
 
     async def family(self, circle: CircleId) -> Json:
         """Where a circle comes from, what of it is here, and which circles of ours were forked from it. For `circle show`."""

@@ -19,6 +19,7 @@ from p2pnode.core.ids import (
     id_text,
 )
 from p2pnode.ports import Emit, Json, Store, Tx, WallClock
+from p2pnode.services.fork_news import note_told
 from p2pnode.services.newcomers import forget_newcomer
 
 MAX_NOTICES = 500
@@ -77,8 +78,11 @@ def _keep(tx: Tx, circle: CircleId, name: str, found: Sequence[Concern], now: in
     held = [key for key, _ in tx.meta_with_prefix(PREFIX)]
     number = int(held[-1].removeprefix(PREFIX)) + 1 if held else 0
     told = [_told(tx, circle, name, concern, now) for concern in found]
-    if any(concern.kind == "member" for concern in found):
-        forget_newcomer(tx, circle)
+    for concern in found:
+        if concern.kind == "member":
+            forget_newcomer(tx, circle)
+        elif concern.fork is not None:
+            note_told(tx, concern.fork)
     for offset, notice in enumerate(told):
         tx.set_meta(f"{PREFIX}{number + offset:016d}", json.dumps(notice).encode())
     for key in held[: max(0, len(held) + len(told) - MAX_NOTICES)]:
@@ -93,6 +97,8 @@ def _told(tx: Tx, circle: CircleId, name: str, concern: Concern, now: int) -> Js
     if concern.kind == "member" and concern.key is not None:
         short = id_text(KEY_PREFIX, concern.key)[:SHORT_KEY_CHARACTERS]
         notice["text"] = f"You are a member of this circle now: {short} vouches for you."
+    if concern.fork is not None:
+        notice |= {"text": concern.what[1], "fork": id_text(CIRCLE_PREFIX, concern.fork), "fork_name": concern.what[0]}
     if concern.question is not None:
         notice["proposal"] = id_text(QUESTION_PREFIX, concern.question)
     if concern.key is not None:

@@ -42,7 +42,15 @@ def test_a_circle_parts_and_each_part_goes_its_own_way(start: Callable[..., Real
     link = ben.json("circle", "invite", fork)["invite"]
     with pytest.raises(CommandFailed, match="salt"):
         anna.run("circle", "join", link)
-    assert anna.json("circle", "join", link, "--fork")["state"] == "joined"
+    wait_until(
+        lambda: anna.json("circle", "show", readers)["announced"], what="anna hears of the fork, and of no other"
+    )
+    heard = anna.json("circle", "show", readers)["announced"]
+    assert {one["name"]: one["members"] for one in heard} == {"Slow readers": 2, "Ben alone": 1}
+    wait_until(lambda: "forked" in {one["kind"] for one in anna.lines("notices")}, what="and is told so")
+    told = anna.run("circle", "show", readers).stdout
+    assert "Slow readers (2 members of this one in it)" in told and "Come along in a fork with" in told
+    assert anna.json("circle", "join", fork)["state"] == "joined", "without an invite: what it inherits vouches for her"
     wait_until(lambda: members(anna, fork) == members(ben, fork) == 2, what="both are in the fork")
     wait_until(lambda: anna.json("circle", "show", fork)["works"] == 1, what="what it inherited has arrived")
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from p2pnode.core.ids import CircleId, QuestionId, parse_id
-from p2pnode.errors import RefusedError
+from p2pnode.core.fork_word import tell_of
+from p2pnode.core.ids import CircleId, QuestionId, id_text, parse_id
+from p2pnode.errors import NotFoundError, RefusedError
+from p2pnode.ports import Tx
+from p2pnode.services.following import Following
+from p2pnode.services.notices import Notices
 from tests.support.people import Person, circle_id, people
 
 pytestmark = pytest.mark.trio
@@ -53,6 +59,63 @@ async def test_a_fork_takes_members_and_listings_along_and_the_parents_later_lif
         assert (theirs["members"], theirs["works"], theirs["member"]) == (3, 1, True)
         ours = await anna.views.ask(fork, lambda view: view.explain_work(work))
         assert ours == await ben.views.ask(fork, lambda view: view.explain_work(work))
+
+
+async def test_the_parents_members_hear_of_a_fork_and_come_along_by_its_id() -> None:
+    async with people("anna", "ben", "cleo", "dora") as (anna, ben, cleo, dora):
+        parent = await anna.create("Readers")
+        await joined(anna, ben, parent)
+        await joined(ben, cleo, parent)
+        await anna.tell(cleo, parent)
+        await ben.tell(anna, parent)
+        forked = await ben.circles.forking.fork(parent, "Slow readers")
+        assert forked["told"] is True and (await ben.circles.show(parent))["announced"] == []
+        await ben.tell(cleo, parent)
+        notices = Notices(cleo.store, cleo.clock, lambda name, data: None)
+        for _ in range(2):
+            await Following(cleo.store, cleo.views, cleo.me, notices, lambda name, data: None).follow(parent, None)
+        (heard,) = [one for one in (await notices.list())["items"] if one["kind"] == "forked"]
+        key = id_text("k", await ben.key(parent))
+        assert (heard["fork"], heard["fork_name"], heard["key"]) == (forked["circle"], "Slow readers", key)
+        day = time.strftime("%Y-%m-%d", time.gmtime(ben.now))
+        assert heard["text"].startswith(
+            f"{key[:10]} forked this circle into “Slow readers”, cut on {day}; 2 of 3 members"
+        )
+        (known,) = (await cleo.circles.show(parent))["announced"]
+        assert (known["circle"], known["members"], known["stewards"]) == (forked["circle"], 2, 1)
+        assert f"p2pnode circle join {known['circle'][:12]}" in heard["text"]
+
+        assert (await cleo.circles.join(known["circle"][:12]))["state"] == "joined"
+        fork = circle_id(forked)
+        await ben.tell(cleo, fork)
+        assert (await cleo.circles.show(fork))["member"] is True
+        assert (await cleo.circles.show(parent))["announced"] == []
+        with pytest.raises(NotFoundError, match="no fork"):
+            await dora.circles.join(known["circle"])
+
+
+async def test_word_of_a_fork_counts_only_from_a_member_about_a_fork_of_that_very_circle() -> None:
+    async with people("anna", "ben", "eve") as (anna, ben, eve):
+        parent = await anna.create("Readers")
+        await joined(anna, ben, parent)
+        await joined(anna, eve, parent)
+        honest = circle_id(await eve.circles.forking.fork(parent, "Others"))
+        other = await eve.create("Elsewhere")
+        lie = (await eve.records(other))[0]
+        key = await eve.store.read(lambda tx: eve.me.key(tx, parent))
+
+        def write(tx: Tx) -> None:
+            seq, created = tx.next_seq(key.public, eve.now)
+            eve.admission.admit_own(tx, tell_of(key, parent=parent, genesis=lie, seq=seq, created=created), eve.now)
+
+        await eve.store.write(write)
+        await eve.tell(ben, parent)
+        assert [one["circle"] for one in (await ben.circles.show(parent))["announced"]] == [id_text("c", honest)]
+        with pytest.raises(NotFoundError):
+            await ben.circles.join(id_text("c", other))
+        await anna.circles.vouches.revoke(parent, key.public)
+        await anna.tell(ben, parent)
+        assert (await ben.circles.show(parent))["announced"] == [], "who tells of it is no member any more"
 
 
 async def test_inherited_vouches_are_revoked_and_renewed_in_the_fork_alone() -> None:

@@ -144,14 +144,17 @@ class Asking:
         if about - self._asked_about:
             self.moved()  # another address outside
         self._asked_about = about or self._asked_about
+        is_due = now - self._last_at >= AGAIN_S
+        if not candidates or (not is_due and self._voices.count(now) >= ENOUGH_VOICES):
+            return None  # before every peer is looked at, twice a second
         hosts = self._fresh()
         fresh = list(hosts)
-        if not candidates or not fresh:
+        if not fresh:
             return None
         unheard = [peer for peer in fresh if not self._voices.has_of(origin_of(hosts[peer]).range, now)]
         if unheard and self._voices.count(now) < ENOUGH_VOICES:
             return random.choice(unheard)
-        return random.choice(unheard or fresh) if now - self._last_at >= AGAIN_S else None
+        return random.choice(unheard or fresh) if is_due else None
 
     async def _ask(self, peer: PeerId, host: str) -> None:
         now = trio.current_time()

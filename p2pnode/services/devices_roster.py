@@ -106,17 +106,20 @@ class Roster:
         await self.take(certificates, paired=True)
 
     async def take(self, certificates: Iterable[Certificate], *, paired: bool = False) -> list[Certificate]:
-        """Keep what is of our identity and newer than what is held; the changes. `paired`: dropped devices come back by it."""
+        """Keep what is of our identity and newer than what is held; the changes. `paired`: dropped devices come back by it, also those
+        whose certificate is the one that is held.
+        """
         changed: dict[PeerId, Certificate] = {}
-        for certificate in certificates:
+        told = [one for one in certificates if one.identity == self.owner]
+        for certificate in told:
             held = changed.get(certificate.peer) or self._held.get(certificate.peer)
-            if certificate.identity != self.owner or (held and standing(held, certificate).data == held.data):
+            if held and standing(held, certificate).data == held.data:
                 continue
             if held is None and len(self._held) + len(changed) >= MAX_DEVICES:
                 raise RefusedError(f"a person has at most {MAX_DEVICES} devices, revoked ones included")
             changed[certificate.peer] = certificate
-        back = {one.peer for one in certificates_of(changed) if paired} & self._dropped
-        if changed:
+        back = {one.peer for one in told if paired} & self._dropped
+        if changed or back:
             await self._store.write(lambda tx: _put(tx, changed.values(), back))
             self._held |= changed
             self._dropped -= back
@@ -143,10 +146,6 @@ class Roster:
     def _tell(self) -> None:
         for callback in self.on_changed:
             callback()
-
-
-def certificates_of(changed: dict[PeerId, Certificate]) -> list[Certificate]:
-    return list(changed.values())
 
 
 def _put(tx: Tx, certificates: Iterable[Certificate], back: Iterable[PeerId]) -> None:

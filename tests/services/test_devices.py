@@ -385,6 +385,11 @@ async def test_a_server_lets_go_of_a_lost_desk_by_itself() -> None:
         again = server.opened()
         await again.start()
         assert not again.roster.allows(desk.peer, DRIVE)
+        await pair(desk, server)  # the desk's own certificate is the one of before
+        assert server.devices.roster.allows(desk.peer, DRIVE)
+        again = server.opened()
+        await again.start()
+        assert again.roster.allows(desk.peer, DRIVE)
 
 
 async def test_certificates_of_strangers_are_not_kept_and_the_list_is_bounded() -> None:

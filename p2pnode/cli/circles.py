@@ -99,6 +99,7 @@ def _announced(fork: dict[str, Any]) -> str:
 
 
 def _print_circle(answer: dict[str, Any]) -> None:
+    later = answer.get("uncounted") or 0
     print(paint(marked(str(answer.get("name"))), "bold"))
     print_pairs(
         [
@@ -109,6 +110,7 @@ def _print_circle(answer: dict[str, Any]) -> None:
             ("works", answer.get("works")),
             ("proposals", answer.get("proposals")),
             ("still syncing", "yes: these numbers may change" if answer.get("provisional") else ""),
+            ("still counting", plural(later, "question") + " more: ask again in a while" if later else ""),
             ("forked from", _fork_of(answer)),
             ("forks of it", ", ".join(map(_announced, answer.get("announced") or []))),
             ("forks here", ", ".join(f"{short_id(one['circle'])} {one['name']}" for one in answer.get("forks") or [])),

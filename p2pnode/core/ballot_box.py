@@ -25,7 +25,7 @@ CLOCK_SKEW_DAYS = 1
 MAX_KEPT_BALLOTS = 50_000
 """Ballots kept of those that were read: some ten megabytes. Of more, the questions that were asked first are read again."""
 MAX_REMEMBERED = 100_000
-"""Registers of which a box of a moment ago knows what they were; of a greater flood of changes it tells what is there now."""
+"""Records that came or went of which a box of a moment ago knows; of a greater flood of changes it tells what is there now."""
 
 BallotsOf = Callable[[QuestionId], Iterable[Record]]
 """All ballot records that are held on a question now, stubs too, in any order. May be called in a worker thread only."""
@@ -53,7 +53,8 @@ class BallotBox:
                 self._held[QuestionId(record.target)].append(record)
         self._counted: dict[QuestionId, tuple[Ballot, ...]] = {}
         self._kept = 0
-        self._before: dict[QuestionId, dict[PublicKey, tuple[Record, ...]]] = {}
+        self._came: set[RecordId] = set()
+        self._went: dict[QuestionId, dict[RecordId, Record]] = {}
         self._remembered = 0
         if more is None:  # each record is looked at once, and not kept
             self._counted = {id: _sorted_out(records) for id, records in self._held.items()}
@@ -106,22 +107,22 @@ class BallotBox:
         """These records came into the store and those went, and this box is of the time before."""
         if self._more is None:
             return
-        went = [record for record in gone if record.kind == BALLOT]
-        for record in (*new, *went):
-            if record.kind != BALLOT or self._remembered >= MAX_REMEMBERED:
-                continue
-            registers = self._before.setdefault(QuestionId(record.target), {})
-            if record.author not in registers:
-                self._remembered += 1
-                registers[record.author] = tuple(
-                    one for one in went if (one.author, one.target) == (record.author, record.target)
-                )
+        for record in gone:
+            if record.kind == BALLOT and record.id not in self._came and self._has_room():
+                self._went.setdefault(QuestionId(record.target), {})[record.id] = record
+        for record in new:
+            if record.kind == BALLOT and self._has_room():
+                self._came.add(record.id)
+
+    def _has_room(self) -> bool:
+        self._remembered += 1
+        return self._remembered <= MAX_REMEMBERED
 
     def _read(self, id: QuestionId) -> list[Record]:
         assert self._more is not None
-        before = self._before.get(id, {})
-        there = [record for record in self._more(id) if record.author not in before]
-        return [one for one in (*there, *(old for olds in before.values() for old in olds)) if self._stands(one)]
+        went = self._went.get(id, {})
+        there = [record for record in self._more(id) if record.id not in self._came and record.id not in went]
+        return [record for record in (*there, *went.values()) if self._stands(record)]
 
     def _keep(self, id: QuestionId, counted: tuple[Ballot, ...]) -> None:
         self._counted[id] = counted

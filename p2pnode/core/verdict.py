@@ -248,6 +248,19 @@ class CircleView:
         by = tuple(sorted(self.rules.sealed_by(question)))
         return Sealing(by, len(charter.stewards) - charter.f)
 
+    def count(self, id: QuestionId) -> None:
+        """See to it that the state of a question, and the verdict on its work, are known."""
+        work = self.state(id) and self._standing.questions[id].question.work
+        if work is not None:
+            self.work_verdict(work)
+
+    def uncounted(self) -> list[QuestionId]:
+        """The questions whose state, or the verdict on whose work, is not known yet: to tell takes a tally each. Newest first."""
+        return [one.question.id for one in reversed(self.questions()) if not self._is_counted(one.question)]
+
+    def _is_counted(self, question: Question) -> bool:
+        return question.id in self._states and (question.work is None or question.work in self._verdicts)
+
     def electorate(self, question: Question) -> Electorate:
         """Who decides on a question, or decided, where it changed the rules."""
         if question.class_ not in RULE_CLASSES or question.id not in self.rules.settled:

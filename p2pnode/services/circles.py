@@ -27,6 +27,7 @@ from p2pnode.services.background import for_ever
 from p2pnode.services.ballots import Ballots
 from p2pnode.services.catalogue import hit, verdicts
 from p2pnode.services.charters import advice, told_charter
+from p2pnode.services.counting import Counting
 from p2pnode.services.fork_news import ForkNews
 from p2pnode.services.forking import Forking, refuse_second_name
 from p2pnode.services.invites import Invites
@@ -49,12 +50,15 @@ MAX_LISTED_SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    """A view in numbers. `listed` are the works that stand on the circle's list, disputed ones too, the surest first."""
+    """A view in numbers. `listed` are the works that stand on the circle's list, disputed ones too, the surest first; `uncounted` the
+    questions that are in none of these numbers yet.
+    """
 
     name: str
     members: int
     listed: list[WorkId]
     open_questions: int
+    uncounted: int
 
 
 class Circles:
@@ -75,7 +79,8 @@ class Circles:
         emit: Emit = lambda name, data: None,
     ) -> None:
         self._store, self._admission, self._views, self._me, self._clock = store, admission, views, me, clock
-        self.questions = Questions(store, views, me)
+        self.counting = Counting(views)
+        self.questions = Questions(store, views, me, self.counting)
         proposing = Proposing(store, admission, views, me, clock)
         self.ballots = Ballots(store, admission, views, me, clock, proposing)
         self.work_questions = WorkQuestions(store, views, proposing)
@@ -88,6 +93,7 @@ class Circles:
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer join requests, try waiting joins again, renew vouches."""
+        self.counting.start(nursery)
         self.invites.start()
         nursery.start_soon(for_ever, self.joins.run)
         nursery.start_soon(for_ever, self.vouches.renew_forever)
@@ -138,8 +144,8 @@ class Circles:
     async def show(self, circle: CircleId, *, provisional: bool = False) -> Json:
         """Everything about one circle. The answer of `circle show`; `provisional` is what sync says of it."""
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
-        view = await self._views.of(circle)
-        summary, roll = await self._views.ask(circle, lambda view: (_summary(view), _roll(view, me)))
+        view = await self.counting.counted(circle)
+        summary, roll = await self._views.ask_of(circle, view, lambda view: (_summary(view), _roll(view, me)))
         return {
             "circle": id_text(CIRCLE_PREFIX, circle),
             "name": summary.name,
@@ -147,6 +153,7 @@ class Circles:
             "members": summary.members,
             "works": len(summary.listed),
             "proposals": summary.open_questions,
+            "uncounted": summary.uncounted,
             "me": id_text(KEY_PREFIX, me),
             "member": view.is_member(me),
             "stewards": [id_text(KEY_PREFIX, key) for key in view.charter.stewards],
@@ -219,10 +226,11 @@ class Circles:
     async def _listed(self, circle: CircleId) -> Json:
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
         try:
-            summary = await self._views.ask(circle, _summary)
+            summary = await self._views.ask_of(circle, await self.counting.counted(circle), _summary)
         except NotFoundError as error:
             return _item(circle, "", me) | {"state": "waiting", "reason": error.message}
         numbers = {"members": summary.members, "works": len(summary.listed), "proposals": summary.open_questions}
+        numbers["uncounted"] = summary.uncounted
         return _item(circle, summary.name, me) | numbers
 
     async def _hits(self, works: Sequence[WorkId]) -> JsonList:
@@ -238,6 +246,7 @@ def _item(circle: CircleId, name: str, me: PublicKey) -> Json:
         "members": 0,
         "works": 0,
         "proposals": 0,
+        "uncounted": 0,
         "me": id_text(KEY_PREFIX, me),
         "state": "joined",
         "reason": "",
@@ -245,11 +254,15 @@ def _item(circle: CircleId, name: str, me: PublicKey) -> Json:
 
 
 def _summary(view: CircleView) -> _Summary:
-    verdict_of = {work: view.work_verdict(work) for work in view.works()}
+    """Of what is counted: the rest is `uncounted`."""
+    later = set(view.uncounted())
+    works = (work for work in view.works() if later.isdisjoint(view.work_questions(work)))
+    verdict_of = {work: view.work_verdict(work) for work in works}
     listed = [work for work, said in verdict_of.items() if said.manifest and said.verdict != "taken_down"]
     listed.sort(key=lambda work: (-wilson(verdict_of[work].approve, verdict_of[work].reject), work))
-    still_open = sum(view.decide(asked.question.id).state == "open" for asked in view.questions())
-    return _Summary(view.charter.name, len(view.members), listed, still_open)
+    counted = (asked.question.id for asked in view.questions() if asked.question.id not in later)
+    still_open = sum(view.state(id) == "open" for id in counted)
+    return _Summary(view.charter.name, len(view.members), listed, still_open, len(later))
 
 
 def _roll(view: CircleView, me: PublicKey) -> list[Json]:

@@ -40,7 +40,7 @@ class WorkHistory:
             asked = set(view.work_questions(work))
             if not asked and not always:
                 return None
-            questions = told_questions(view, me, only_open=False, only=asked)
+            questions = told_questions(view, me, asked)
             for question in questions:
                 question.pop("subject")
             return {

@@ -16,6 +16,7 @@ from p2pnode.core.record import BALLOT, PROPOSAL, VOUCH, WITHDRAW
 from p2pnode.errors import P2pnodeError
 from p2pnode.ports import Store, Tx
 from p2pnode.services.admission import Admission, Change
+from p2pnode.services.counting import Counting
 from p2pnode.services.me import Me
 from p2pnode.services.views import Views
 
@@ -40,6 +41,7 @@ class Pruning:
         self, store: Store, admission: Admission, views: Views, me: Me, *, cap: int = MAX_WHOLE_RECORDS
     ) -> None:
         self._store, self._admission, self._views, self._me, self._cap = store, admission, views, me, cap
+        self._counting = Counting(views)
         self._full: set[CircleId] = set()
         self._woken = trio.Event()
         admission.watch(self._changed)
@@ -63,7 +65,8 @@ class Pruning:
         if over <= 0:
             return 0
         count = over + int(PRUNED_SHARE * self._cap)
-        needs = await self._views.ask(circle, Needs.of)
+        view = await self._counting.whole(circle)  # piece by piece: a large circle takes minutes
+        needs = await self._views.ask_of(circle, view, Needs.of)
         ids = await self._store.read(lambda tx: to_prune(tx.outlines(circle), needs, self._key(tx, circle), count))
         dropped = await self._admission.strip(circle, ids)
         log.warning(

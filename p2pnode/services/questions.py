@@ -5,8 +5,9 @@ Reads views and the catalogue, writes nothing. Called by `services.circles` and,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import asdict
+from itertools import islice
 
 from p2pnode.core.decision import Decision
 from p2pnode.core.explain import to_json
@@ -31,6 +32,7 @@ from p2pnode.core.verdict import CircleView
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.charters import charter_changes
+from p2pnode.services.counting import Counting
 from p2pnode.services.evidence import split_evidence
 from p2pnode.services.foresight import foresight
 from p2pnode.services.inherited import records_of
@@ -46,13 +48,16 @@ MAX_SHOWN = 500
 class Questions:
     """What was proposed in this node's circles."""
 
-    def __init__(self, store: Store, views: Views, me: Me) -> None:
-        self._store, self._views, self._me = store, views, me
+    def __init__(self, store: Store, views: Views, me: Me, counting: Counting) -> None:
+        self._store, self._views, self._me, self._counting = store, views, me, counting
 
     async def of_circle(self, circle: CircleId, *, only_open: bool = False) -> list[Json]:
-        """The questions of one circle, newest first. NotFoundError if we are not in it or its charter is not here."""
+        """The questions of one circle, newest first, as far as they are counted. NotFoundError if we are not in it or its charter is not
+        here.
+        """
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
-        asked = await self._views.ask(circle, lambda view: told_questions(view, me, only_open=only_open))
+        view = await self._counting.counted(circle)
+        asked = await self._views.ask_of(circle, view, lambda view: _told_counted(view, me, only_open=only_open))
         return await self._with_titles(asked)
 
     async def of_all(self) -> list[Json]:
@@ -71,7 +76,7 @@ class Questions:
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
 
         def read(view: CircleView) -> tuple[list[Json], bool]:
-            return told_questions(view, me, only_open=False, only=[question]), view.is_member(me)
+            return told_questions(view, me, [question]), view.is_member(me)
 
         asked, member = await self._views.ask(circle, read)
         (told,) = await self._with_titles(asked)
@@ -98,13 +103,12 @@ class Questions:
         def read(view: CircleView) -> list[Json]:
             if not view.is_member(me):
                 return []
-            decisions = (view.decide(asked.question.id) for asked in view.questions())
-            waiting = [one for one in decisions if one.state == "open" and one.choice_of(me) is None]
-            order = in_order((one.question.id for one in waiting), view.members, me)
-            told = {one.question.id: one for one in waiting}
-            return [_told(view, told[id], me) | {"calls_you": calls} for id, calls in order[:MAX_SHOWN]]
+            still_open = [id for id in _counted(view) if view.state(id) == "open"]
+            waiting = [id for id in reversed(still_open) if view.decide(id).choice_of(me) is None]
+            order = in_order(waiting, view.members, me)
+            return [_told(view, view.decide(id), me) | {"calls_you": calls} for id, calls in order[:MAX_SHOWN]]
 
-        return await self._views.ask(circle, read)
+        return await self._views.ask_of(circle, await self._counting.counted(circle), read)
 
     async def about(self, work: WorkId) -> list[Json]:
         """The questions about one work, in every circle."""
@@ -118,14 +122,21 @@ class Questions:
         return await self._store.read(titles)
 
 
-def told_questions(
-    view: CircleView, me: PublicKey, *, only_open: bool, only: Collection[QuestionId] | None = None
-) -> list[Json]:
-    """The questions of a view, newest first; each carries the bytes of its subject for whoever looks up the title."""
-    asked = (one.question.id for one in reversed(view.questions()) if only is None or one.question.id in only)
-    decisions: Iterable[Decision] = map(view.decide, asked)
-    wanted = (decision for decision in decisions if decision.state == "open" or not only_open)
-    return [_told(view, decision, me) for decision, _ in zip(wanted, range(MAX_SHOWN), strict=False)]
+def _counted(view: CircleView) -> list[QuestionId]:
+    """Newest first."""
+    later = set(view.uncounted())
+    return [one.question.id for one in reversed(view.questions()) if one.question.id not in later]
+
+
+def _told_counted(view: CircleView, me: PublicKey, *, only_open: bool) -> list[Json]:
+    chosen = (id for id in _counted(view) if not only_open or view.state(id) == "open")
+    return [_told(view, view.decide(id), me) for id in islice(chosen, MAX_SHOWN)]
+
+
+def told_questions(view: CircleView, me: PublicKey, only: Collection[QuestionId]) -> list[Json]:
+    """Some questions of a view, newest first; each carries the bytes of its subject for whoever looks up the title."""
+    asked = (one.question.id for one in reversed(view.questions()) if one.question.id in only)
+    return [_told(view, view.decide(id), me) for id in islice(asked, MAX_SHOWN)]
 
 
 def _told(view: CircleView, decision: Decision, me: PublicKey) -> Json:

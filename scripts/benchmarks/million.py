@@ -95,7 +95,7 @@ def alone(folder: Path) -> list[Figure]:
     empty = RealDaemon(folder / "empty").start()
     nothing = resident(empty, "VmRSS")
     empty.stop()
-    anna = RealDaemon(_copied("anna", folder))
+    anna = RealDaemon(copied("anna", folder))
     figures = []
 
     def tell(name: str, seconds: float, note: str = "") -> None:
@@ -128,6 +128,6 @@ def questions(home: Path, circle: CircleId) -> list[str]:
         return [id_text(QUESTION_PREFIX, target) for (target,) in found]
 
 
-def _copied(name: str, folder: Path) -> Path:
+def copied(name: str, folder: Path) -> Path:
     shutil.copytree(home(name), folder / name)
     return folder / name

@@ -26,6 +26,12 @@ from p2pnode.store.snapshot import prepare_copy
 PLAIN = ("config.toml", "identity.key", "identity.key.sealed", "host.key.sealed", "node.db")
 LIBRARY = "library"
 READ_ONLY = 0o444
+LOCK = "restoring"
+"""In the folder where a home is made ready: whoever makes it holds its lock."""
+NOTE = ".p2pnode-restoring"
+"""In a library that is being filled: which such folder its works come from."""
+LOST_AND_FOUND = "lost+found"
+"""What a new disk holds."""
 _LIBRARY_LINE = re.compile(r"^[ \t]*library[ \t]*=.*$", re.MULTILINE)
 
 
@@ -47,11 +53,12 @@ def restore(
         return {"restored": False}
     _refuse_full(home.path, "a home")
     if library is not None:
+        _take_back(Path(library), home.path)
         _refuse_full(Path(library), "a library")
     _sweep(home.path)
     making = Home(home.path.with_name(f".{home.path.name}.restoring-{os.getpid()}"))
     making.path.mkdir(parents=True, mode=0o700)
-    lock = os.open(making.path / "restoring", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(making.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try_lock(lock)
     try:
         about = read_archive(os.path.abspath(file), lambda name: _place(making, name), _ignore, on_bytes)
@@ -135,24 +142,47 @@ def _point_to(config: Path, library: str | None) -> str | None:
 
 
 def _move(making: Home, home: Home, library: str | None) -> None:
-    (making.path / "restoring").unlink()
-    if library is not None:
-        target = Path(library)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            for entry in making.library.iterdir():
-                shutil.move(str(entry), target / entry.name)
-            making.library.rmdir()
-        else:
-            shutil.move(str(making.library), target)
+    """First the works, entry by entry, as the library may be another disk; then the home, in one step.
+
+    As long as the note of a restore lies in the library and what it names is there, the home is not: what the library holds is ours.
+    """
+    target = None if library is None else Path(library)
+    if target is not None:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / NOTE).write_text(str(making.path.absolute()), encoding="utf-8")
+        _sync(target)
+        for entry in sorted(making.library.iterdir()):
+            shutil.move(str(entry), target / entry.name)
+        making.library.rmdir()
     if home.path.exists():
         home.path.rmdir()  # empty, as we saw
     os.rename(making.path, home.path)
     _sync(home.path.parent)
+    if target is not None:
+        (target / NOTE).unlink()
+    (home.path / LOCK).unlink()
+
+
+def _take_back(library: Path, home: Path) -> None:
+    """Empty a library that a restore of this home was filling when it was killed: it moved its works there, and nobody else any."""
+    try:
+        making = Path((library / NOTE).read_text(encoding="utf-8"))
+        if making.parent != home.absolute().parent or not making.name.startswith(f".{home.name}.restoring-"):
+            return
+        lock = os.open(making / LOCK, os.O_RDWR)
+    except (OSError, ValueError):
+        return
+    try:
+        if try_lock(lock):
+            for entry in [one for one in library.iterdir() if one.name not in (NOTE, LOST_AND_FOUND)]:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+            (library / NOTE).unlink()
+    finally:
+        os.close(lock)
 
 
 def _refuse_full(path: Path, what: str) -> None:
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(entry.name != LOST_AND_FOUND for entry in path.iterdir())):
         raise RefusedError(
             f"{path} is not empty: {what} may be there", hint="give another place; nothing is overwritten"
         )
@@ -162,7 +192,7 @@ def _sweep(path: Path) -> None:
     """Remove what a restore that was killed left beside the home; one that runs holds its lock."""
     for stale in path.parent.glob(f".{path.name}.restoring-*"):
         try:
-            descriptor = os.open(stale / "restoring", os.O_RDWR)
+            descriptor = os.open(stale / LOCK, os.O_RDWR)
         except OSError:
             continue
         try:

@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from p2pnode.config import Home
+from p2pnode.errors import RefusedError
+from p2pnode.restore import restore
 from tests.support.daemons import RealDaemon, wait_until
 
 pytestmark = pytest.mark.network
@@ -146,6 +149,54 @@ def test_a_kill_in_the_middle_leaves_nothing_half(ben: RealDaemon, tmp_path: Pat
             file.unlink()
     told(ben.home, "backup", str(file), "--unlocked")
     assert not list(tmp_path.glob(".ben.backup.*")), "what the killed ones left is swept up"
+
+
+KILLED_AT = """
+import os, shutil, signal, sys
+from p2pnode import backup, restore
+left = int(sys.argv.pop(1))
+def dying(function):
+    def step(*arguments, **options):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments, **options)
+    return step
+restore._make_ready, restore.shutil.move, restore.os.rename, restore._sync = map(
+    dying, (restore._make_ready, shutil.move, os.rename, restore._sync))
+sys.exit(backup.main(sys.argv[1:]))
+"""
+
+
+def test_a_restore_that_is_killed_at_any_step_leaves_no_home_or_a_whole_one_and_goes_through_again(
+    ben: RealDaemon, tmp_path: Path
+) -> None:
+    """Also when the works go to another disk: what it moved there it takes back, and nothing of anybody else."""
+    file = tmp_path / "ben.backup"
+    told(ben.home, "backup", str(file), "--unlocked")
+    steps = 0
+    while True:
+        home, library = tmp_path / f"home-{steps}", tmp_path / f"works-{steps}"
+        arguments = ["restore", "--home", str(home), "--file", str(file), "--library", str(library), "--json"]
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+        command = [sys.executable, "-c", KILLED_AT, str(steps), *arguments]
+        died = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        if home.exists():
+            assert (home / "node.db").exists() and (library / "Bees" / "small").read_bytes() == b"tiny"
+        else:
+            back = restore(Home(home), str(file), str(library), None, check=False, on_bytes=lambda count: None)
+            assert (back["restored"], back["works_missing"]) == (True, 0)
+            assert (library / "Bees" / "small").read_bytes() == b"tiny"
+            assert sorted(one.name for one in library.iterdir()) == [".p2pnode-library", "Bees"]
+            assert not list(tmp_path.glob(f".home-{steps}.restoring-*")), "what the killed one left is swept up"
+        if died.returncode == 0:
+            break
+        assert died.returncode == -signal.SIGKILL, died.stderr
+        steps += 1
+    assert steps >= 5
+    with pytest.raises(RefusedError, match="is not empty"):
+        restore(Home(tmp_path / "other"), str(file), str(library), None, check=False, on_bytes=lambda count: None)
 
 
 def test_an_old_home_is_opened_and_its_backup_restored_by_this_version(

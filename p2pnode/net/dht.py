@@ -20,6 +20,7 @@ from p2pnode.net.addresses import to_id
 from p2pnode.net.kad.announce import Announcer, Neighbourhood
 from p2pnode.net.kad.client import REQUEST_S, KadClient, Open
 from p2pnode.net.kad.lookup import LINGER_S, Ask, Lookup
+from p2pnode.net.kad.naming import Named, Searches
 from p2pnode.net.kad.patience import Patience
 from p2pnode.net.kad.server import KadServer
 from p2pnode.net.kad.table import BUCKET_PEERS, RoutingTable, place_of, place_of_peer
@@ -34,8 +35,6 @@ LOOKUP_S = 20.0
 """A lookup for `provide`: four dead peers in a row, twice."""
 KEEPERS_PARALLEL = 10
 """Public keys being put at once."""
-AGREEING = 3
-"""A search for providers ends when so many peers in a row named some and nobody new: all were told by the same provider at once."""
 FAR_PEERS = 3
 """Where a stranger's search is tried, it begins at so many known peers that are farthest from the key."""
 OWN_KEYS = 200_000
@@ -83,6 +82,7 @@ class Dht:
         self._resting: OrderedDict[PeerId, float] = OrderedDict()  # until when
         self._walk_wanted = trio.Event()
         self._patience = Patience()
+        self._searches = Searches()
         self._announcer = Announcer(self._nearest, self._tell)
         self.table = RoutingTable(self._peer)
         self.client = KadClient(open_stream)
@@ -128,38 +128,26 @@ class Dht:
         self._provided.pop(self._to_wire(key), None)
 
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
-        """Peers that provide `key`, nearest news first, each once, without ourselves."""
+        """Peers that provide `key`, each once, without ourselves; those that most name first. Asked again soon, it searches to the end."""
         wire = self._to_wire(key)
-        found: dict[PeerId, Contact] = {}
-        agreeing = 0
-
-        def learn(contacts: Sequence[Contact]) -> bool:
-            before = len(found)
-            for contact in contacts:
-                if contact.peer != self._peer and len(found) < limit and contact.peer not in found:
-                    found[contact.peer] = contact
-            return len(found) > before
+        named = Named(self._peer, limit, thorough=self._searches.begin(wire, trio.current_time()))
 
         async def ask(contact: Contact) -> KadMessage:
-            nonlocal agreeing
             answer = await self._request(contact, KadMessage("GET_PROVIDERS", wire))
-            if learn(answer.providers):
-                agreeing = 1
-            elif answer.providers:
-                agreeing += 1
-            if len(found) >= limit or agreeing >= AGREEING:
+            named.hear(answer.providers)
+            if named.is_enough:
                 lookup.stop()
             return answer
 
-        learn(await self.server.providers(wire))
+        named.hear(await self.server.providers(wire))
         lookup = self._lookup(place_of(wire), ask)
-        if len(found) < limit:
-            with trio.move_on_after(timeout_s):
-                await lookup.run()
-        for contact in found.values():
+        with trio.move_on_after(timeout_s):
+            await lookup.run()
+        found = named.best()
+        for contact in found:
             if contact.addresses:
                 await self._book.remember(contact.peer, contact.addresses, answered=False)
-        return list(found)
+        return [contact.peer for contact in found]
 
     async def is_found(self, key: bytes, *, timeout_s: float = 10.0) -> bool | None:
         """Whether a stranger finds that we provide `key`: from far away, by others' records alone. None: nobody could be asked."""

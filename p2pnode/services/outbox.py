@@ -134,10 +134,10 @@ class Outbox:
         of_key: dict[bytes, list[OutboxItem]] = defaultdict(list)
         for item in items:
             of_key[item.payload].append(item)
+        self._network.answer_for([key for key in of_key if len(key) == KEY_BYTES])
         fresh = [key for key in of_key if len(key) == KEY_BYTES and _half(key) not in self._told]
         await self._done([item for key in of_key.keys() - set(fresh) for item in of_key[key]])
         keys = sorted(fresh, key=place_bytes)
-        self._network.answer_for(keys)
         for begin in range(0, len(keys), CHUNK_KEYS):
             began, chunk = trio.current_time(), keys[begin : begin + CHUNK_KEYS]
             wanted = [

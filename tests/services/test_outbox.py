@@ -139,6 +139,32 @@ async def test_new_keys_are_told_in_the_order_of_the_key_space_and_gossip_does_n
     assert network.told == sorted(keys, key=place_bytes)
 
 
+async def test_a_word_that_works_share_is_told_once_however_far_apart_they_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("p2pnode.services.outbox.PAGE_KEYS", 2)
+    store, told = MemoryStore(lambda: 1000.0), Told()
+    first, second, third = (hashlib.sha256(b"%d" % number).digest() for number in range(3))
+
+    def fill(tx: Tx) -> None:
+        for key in (KEY, first, KEY, second, third, KEY):
+            tx.enqueue(PROVIDE, key, 0.0)
+
+    async with trio.open_nursery() as nursery:
+        network = Slow(Hub(nursery).node("anna"))
+        network.may_go.set()
+        await store.write(fill)
+        async with running(store, network, told) as outbox:  # type: ignore[arg-type]
+            await until_empty(store)
+            assert sorted(network.told) == sorted([KEY, first, second, third])
+            network.unprovide(KEY)
+            await store.write(lambda tx: tx.enqueue(PROVIDE, KEY, 0.0))
+            outbox.wake()
+            await until_empty(store)
+            assert network.answers_for(KEY), "published again"
+        nursery.cancel_scope.cancel()
+
+
 async def test_what_is_unpublished_before_its_turn_is_not_told() -> None:
     store, told = MemoryStore(lambda: 1000.0), Told()
     keys = sorted((hashlib.sha256(b"%d" % number).digest() for number in range(CHUNK_KEYS + 5)), key=place_bytes)

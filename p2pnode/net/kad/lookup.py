@@ -7,6 +7,7 @@ is asked in its place, and its answer still counts if it comes before the end.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import trio
@@ -26,6 +27,11 @@ MAX_REQUESTS = 60
 MAX_CANDIDATES = 200
 LINGER_S = 1.0
 """When all others have answered, those that are late are waited for this long; as long as it takes if nobody answered at all."""
+
+VAIN = 4
+"""Who named so many peers that do not answer, beyond twice those that do, is doubted: whom he alone named is asked last."""
+MAX_NAMERS = 8
+"""Of one candidate, that are remembered: more need not be wrong all."""
 
 Ask = Callable[[Contact], Awaitable[KadMessage]]
 PatienceOf = Callable[[PeerId], float]
@@ -56,6 +62,7 @@ class Lookup:
         self._patience_of, self._linger_s = patience_of, linger_s
         self._candidates: dict[PeerId, tuple[int, Contact]] = {}
         self._sorted: list[Contact] | None = None
+        self._namers: dict[PeerId, list[PeerId]] = {}
         self._asked: set[PeerId] = set()
         self._failed: set[PeerId] = set()
         self._late_at: dict[PeerId, float] = {}  # of requests that are running
@@ -121,7 +128,7 @@ class Lookup:
 
     async def _request(self, contact: Contact) -> None:
         try:
-            self._learn((await self._ask(contact)).closer)
+            self._learn((await self._ask(contact)).closer, contact.peer)
             self._answers += 1
         except P2pnodeError:
             self._failed.add(contact.peer)
@@ -136,27 +143,48 @@ class Lookup:
         """The nearest that was not asked, among the nearest that have not failed and are not late."""
         if len(self._asked) >= MAX_REQUESTS:
             return None
-        near = 0
+        near, doubted, last = 0, self._doubted(now), None
         for contact in self._nearest():
             if contact.peer not in self._asked:
-                return contact
-            if contact.peer not in self._failed and self._late_at.get(contact.peer, math.inf) > now:
+                if not doubted or not doubted.issuperset(self._namers[contact.peer]):
+                    return contact
+                last = last or contact
+            elif contact.peer not in self._failed and self._late_at.get(contact.peer, math.inf) > now:
                 near += 1
                 if near >= BUCKET_PEERS:
                     return None
-        return None
+        return last
+
+    def _doubted(self, now: float) -> set[PeerId]:
+        """Who named mostly peers that do not answer: inventing peers that are nearer than all others costs nothing."""
+        silent = self._failed | {peer for peer, late_at in self._late_at.items() if late_at <= now}
+        if len(silent) < VAIN:
+            return set()
+        balance: Counter[PeerId] = Counter()
+        for peer in self._asked:
+            weight = 1 if peer in silent else 0 if peer in self._late_at else -2
+            for namer in self._namers[peer]:
+                balance[namer] += weight
+        return {namer for namer, vain in balance.items() if vain >= VAIN and namer != self._own}
 
     def _nearest(self) -> list[Contact]:
         if self._sorted is None:
             self._sorted = [contact for _, contact in sorted(self._candidates.values(), key=lambda entry: entry[0])]
         return self._sorted
 
-    def _learn(self, contacts: Sequence[Contact]) -> None:
+    def _learn(self, contacts: Sequence[Contact], namer: PeerId | None = None) -> None:
+        """`namer` named them; None: we knew them before, and nobody's word counts for that."""
         for contact in contacts:
-            if (
-                contact.peer != self._own
-                and contact.peer not in self._candidates
-                and len(self._candidates) < MAX_CANDIDATES
-            ):
+            if contact.peer == self._own:
+                continue
+            if contact.peer not in self._candidates:
+                if len(self._candidates) >= MAX_CANDIDATES:
+                    continue
                 self._candidates[contact.peer] = (place_of_peer(contact.peer) ^ self._place, contact)
+                self._namers[contact.peer] = []
                 self._sorted = None
+                if namer is None:
+                    self._namers[contact.peer].append(self._own)
+            namers = self._namers[contact.peer]
+            if namer is not None and len(namers) < MAX_NAMERS and namer not in namers:
+                namers.append(namer)

@@ -38,7 +38,9 @@ AGAIN_S = 900.0
 REST_S = 60.0
 """A peer that was asked is not asked again within this time: it has a limit for each."""
 MUTE_REST_S = 3600.0
-"""Who gives no answer is left alone for longer: js-libp2p 3 hangs up on who asks it, as it takes the old connection for its dial."""
+"""Who gives no answer again and again is left alone so long: js-libp2p 3 hangs up, as it takes the old connection for its dial."""
+MUTE_GROWTH = 4
+"""Each time that longer: one answer is lost where a line is full, or a call by the other kind of IP comes too late."""
 MAX_RESTING = 1024
 
 OpenStream = Callable[[PeerId, str], Awaitable[Stream]]
@@ -68,6 +70,7 @@ class Asking:
         self._changed = changed
         self._voices = Voices()
         self._rests: dict[PeerId, float] = {}  # until when
+        self._mute: dict[PeerId, int] = {}  # how many times in a row each gave no answer
         self._last_at = float("-inf")
         self._asked_about: frozenset[str] = frozenset()
 
@@ -90,7 +93,7 @@ class Asking:
         """We are somewhere else, or may be reached somewhere else: ask anew."""
         before = (self.verdict, self.addresses)
         self._voices.forget()
-        self._rests = {peer: until for peer, until in self._rests.items() if until - trio.current_time() > REST_S}
+        self._rests = {peer: until for peer, until in self._rests.items() if peer in self._mute}
         self._last_at = float("-inf")
         if before != (self.verdict, self.addresses):
             self._changed()
@@ -162,14 +165,22 @@ class Asking:
         candidates, origin = self._candidates(), origin_of(host).range
         answer = await self._answer(peer, candidates)
         if answer is None:
-            self._rests[peer] = now + MUTE_REST_S
-            while len(self._rests) > MAX_RESTING:
-                del self._rests[next(iter(self._rests))]
-        elif answer.status == Status.OK and (answer.address in candidates or not answer.address):
+            self._rest_longer(peer, now)
+            return
+        self._mute.pop(peer, None)
+        if answer.status == Status.OK and (answer.address in candidates or not answer.address):
             if self._has_come(origin, now):  # else it says so and did not call
                 self._voices.heard(origin, answer.address or candidates[0], trio.current_time())
         elif answer.status == Status.DIAL_ERROR:
             self._voices.heard(origin, "", trio.current_time())
+
+    def _rest_longer(self, peer: PeerId, now: float) -> None:
+        mute = self._mute.pop(peer, 0)
+        self._mute[peer] = mute + 1
+        self._rests[peer] = now + min(MUTE_REST_S, REST_S * MUTE_GROWTH**mute)
+        for kept in (self._rests, self._mute):
+            while len(kept) > MAX_RESTING:
+                del kept[next(iter(kept))]
 
     async def _answer(self, peer: PeerId, candidates: Sequence[str]) -> Dialled | None:
         stream: Stream | None = None

@@ -15,21 +15,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import quantiles
 
 from p2pnode.config import Home
 from p2pnode.control.blocking import BlockingClient
 from p2pnode.errors import P2pnodeError
 from scripts.benchmarks.commands import processor_s, resident
-from tests.support.daemons import RealDaemon, wait_until
+from scripts.benchmarks.crowd_figures import NEVER, Finds, as_json, table
+from tests.support.daemons import RealDaemon
 from tests.support.far_net import FarNet
-from tests.support.netns import why_not
+from tests.support.netns import sweep, why_not
 
 STARTED_AT_ONCE = 2
 BOOTSTRAPS = 3
-SETTLE_S = 600.0
-TABLE_SHARE = 0.3
-"""Of all nodes, that stand in the table of a node that has settled."""
+SETTLE_S, CALM_S = 180.0, 120.0
+"""Longest wait until all are connected, and until the walks are over: it is said when that was not enough."""
+CONNECTED_SHARE = 0.3
+"""Of all nodes, to which a node that has settled is connected."""
+CALM_SHARE = 0.012
+"""Of a processor for each daemon: what an idle one needs, and half as much again."""
+LOOK_S = 10.0
+TELL_S = 30.0
+"""Until what was published is told."""
+LATER_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Plan:
     finds: int
     idle_s: float
     seed: int
+    library: int = 0
 
 
 class Crowd:
@@ -60,7 +68,11 @@ class Crowd:
         rest = [self._daemon(number, known) for number in range(BOOTSTRAPS, count)]
         self.daemons += rest
         with ThreadPoolExecutor(STARTED_AT_ONCE) as pool:
-            list(pool.map(RealDaemon.start, rest))
+            try:
+                list(pool.map(RealDaemon.start, rest))
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def _daemon(self, number: int, bootstrap: tuple[str, ...]) -> RealDaemon:
         daemon = RealDaemon(
@@ -69,7 +81,7 @@ class Crowd:
             bootstrap=bootstrap,
             within=self._net.within(number),
         )
-        daemon.environment["P2PNODE_LOG_LEVEL"] = "warning"
+        daemon.environment |= {"P2PNODE_LOG_LEVEL": "warning", "P2PNODE_MAP_PORTS": "false"}
         return daemon
 
     def call(self, number: int, method: str, **params: object) -> dict[str, object]:
@@ -97,6 +109,7 @@ def measure(plan: Plan) -> Iterator[str]:
     if reason := why_not():
         yield f"not measured: {reason}"
         return
+    sweep()
     folder = Path(tempfile.mkdtemp(prefix="p2pnode-crowd-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, True)
@@ -111,26 +124,43 @@ def _play(plan: Plan, net: FarNet, crowd: Crowd, folder: Path) -> Iterator[str]:
     began = time.monotonic()
     crowd.start(plan.nodes)
     yield f"{plan.nodes} daemons started, {plan.round_trip_ms:g} ms apart, in {time.monotonic() - began:.0f} s"
-    _settle(crowd, plan)
+    yield from _settle(crowd, plan)
     yield f"settled after {time.monotonic() - began:.0f} s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    if plan.library:
+        from scripts.benchmarks.library import play  # it knows the crowd
+
+        yield from play(crowd, folder, plan.library, plan.seed)
+        return
     words = _publish(plan, crowd, folder, chance)
-    tables = [int(str(_status(crowd, number).get("dht_peers", 0))) for number in crowd.alive]
     peers = [len(_items(crowd.call(number, "peer.list"))) for number in crowd.alive[:10]]
     memory = [crowd.stat(number)[1] for number in crowd.alive]
-    yield f"tables {min(tables)}-{max(tables)}, connections {min(peers)}-{max(peers)}, memory {min(memory):.0f}-{max(memory):.0f} MiB"
+    yield f"connections {min(peers)}-{max(peers)}, memory {min(memory):.0f}-{max(memory):.0f} MiB"
     if plan.idle_s:
         yield from _idle(crowd, plan)
-    yield _found("find", _finds(plan, crowd, words, chance))
+
+    def finds(name: str, aim_p50_ms: float | None, aim_p95_ms: float) -> Finds:
+        seconds = _finds(plan, crowd, words, chance)
+        return Finds.of(name, seconds, aim_p50_ms=aim_p50_ms, aim_p95_ms=aim_p95_ms)
+
+    rows = [finds("find", 400.0, 1500.0)]
+    yield rows[0].line()
     gone = chance.sample(crowd.alive, plan.nodes // 3)
     crowd.vanish(gone)
-    yield f"{len(gone)} vanished"
-    yield _found("find at once after that", _finds(plan, crowd, words, chance))
-    time.sleep(30)
-    yield _found("find half a minute later", _finds(plan, crowd, words, chance))
-
-
-def _status(crowd: Crowd, number: int) -> dict[str, object]:
-    return crowd.call(number, "node.status")
+    rows.append(finds("at once after a third died", None, 3000.0))
+    time.sleep(LATER_S)
+    rows.append(finds("half a minute later", None, 3000.0))
+    yield from table(rows)
+    yield as_json(
+        rows,
+        {
+            "nodes": plan.nodes,
+            "round_trip_ms": plan.round_trip_ms,
+            "vanished": len(gone),
+            "seconds": round(time.monotonic() - began),
+            "load": round(os.getloadavg()[0], 1),
+            "memory_mib": round(max(memory)),
+        },
+    )
 
 
 def _items(answer: dict[str, object]) -> list[dict[str, object]]:
@@ -139,24 +169,28 @@ def _items(answer: dict[str, object]) -> list[dict[str, object]]:
     return items
 
 
-def _settle(crowd: Crowd, plan: Plan) -> None:
-    """Until every table holds its share and the walks are over."""
+def _settle(crowd: Crowd, plan: Plan) -> Iterator[str]:
+    """Until all are connected to their share and the walks are over."""
 
-    def settled() -> bool:
-        return all(len(_items(crowd.call(number, "peer.list"))) >= plan.nodes * TABLE_SHARE for number in crowd.alive)
+    def missing() -> list[int]:
+        return [n for n in crowd.alive if len(_items(crowd.call(n, "peer.list"))) < plan.nodes * CONNECTED_SHARE]
 
-    wait_until(settled, what="the tables fill", timeout_s=SETTLE_S)
-    _wait_for_calm(crowd)
-
-
-def _wait_for_calm(crowd: Crowd) -> None:
-    """Until the daemons together need less than half a processor."""
     deadline = time.monotonic() + SETTLE_S
-    while time.monotonic() < deadline:
-        before = sum(crowd.stat(number)[0] for number in crowd.alive)
-        time.sleep(10)
-        if sum(crowd.stat(number)[0] for number in crowd.alive) - before < 5:
-            return
+    while (few := missing()) and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+    if few:
+        yield f"{len(few)} have few connections after {SETTLE_S:.0f} s"
+    deadline = time.monotonic() + CALM_S
+    while (used := _processor(crowd)) > CALM_SHARE * plan.nodes and time.monotonic() < deadline:
+        pass
+    yield f"settled; the daemons together use {100 * used:.0f} % of a processor"
+
+
+def _processor(crowd: Crowd) -> float:
+    """Processors that all daemons together use."""
+    before = sum(crowd.stat(number)[0] for number in crowd.alive)
+    time.sleep(LOOK_S)
+    return (sum(crowd.stat(number)[0] for number in crowd.alive) - before) / LOOK_S
 
 
 def _publish(plan: Plan, crowd: Crowd, folder: Path, chance: random.Random) -> dict[str, str]:
@@ -168,7 +202,7 @@ def _publish(plan: Plan, crowd: Crowd, folder: Path, chance: random.Random) -> d
         path.write_text(word)
         crowd.call(at, "work.publish", path=str(path), title=word)
         words[word] = crowd.daemons[at].peer_id
-    time.sleep(20)
+    time.sleep(TELL_S)
     return words
 
 
@@ -183,22 +217,11 @@ def _finds(plan: Plan, crowd: Crowd, words: dict[str, str], chance: random.Rando
         try:
             answer = crowd.call(asker, "dht.providers", word=word)
         except P2pnodeError:
-            seconds.append(float("inf"))
+            seconds.append(NEVER)
             continue
         found = {item["peer_id"] for item in _items(answer)}
-        seconds.append(float(str(answer["seconds"])) if there[word] in found else float("inf"))
+        seconds.append(float(str(answer["seconds"])) if there[word] in found else NEVER)
     return seconds
-
-
-def _found(name: str, seconds: Sequence[float]) -> str:
-    found = sorted(one for one in seconds if one < float("inf"))
-    if len(found) < 2:
-        return f"{name}: {len(found)} of {len(seconds)} found"
-    cuts = quantiles(found, n=100)
-    return (
-        f"{name}: {len(found)} of {len(seconds)} found, p50 {1000 * cuts[49]:.0f} ms, p95 {1000 * cuts[94]:.0f} ms, "
-        f"worst {1000 * found[-1]:.0f} ms"
-    )
 
 
 def _idle(crowd: Crowd, plan: Plan) -> Iterator[str]:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.nat import street
 from tests.nat.homes import Homes, address_of, until
+from tests.nat.reaching import becomes, mapped_ports, reach
 from tests.nat.rules import Kind
 from tests.nat.street import Street
-from tests.support.daemons import RealDaemon
 
 pytestmark = pytest.mark.network
-
-
-def reach(daemon: RealDaemon) -> dict[str, Any]:
-    said: dict[str, Any] = daemon.json("status")["reach"]
-    return said
-
-
-def becomes(daemon: RealDaemon, **wanted: object) -> dict[str, Any]:
-    """What it says, once it says all of this."""
-
-    def fits() -> dict[str, Any] | None:
-        said = reach(daemon)
-        return said if all(said[name] == value for name, value in wanted.items()) else None
-
-    found: dict[str, Any] = until(fits, f"a node that is {wanted}")
-    return found
 
 
 def test_nodes_know_how_they_are_reached(tmp_path: Path) -> None:
@@ -69,7 +51,7 @@ def test_a_router_forwards_a_port_and_gets_it_back(tmp_path: Path) -> None:
         with Homes(net, tmp_path) as homes:
             server = homes.daemon("server", public)
             node = homes.daemon("home", home, bootstrap=(address_of(server, public),))
-            said = becomes(node, state="reachable", mapped_by="NAT-PMP")
+            said = becomes(node, state="reachable", mapped_by="PCP")
             assert said["public"] == [said["mapped"]] == [f"/ip4/{home.address}/tcp/{said['port']}"]
             assert "forwards" in node.run("status").stdout
             assert mapped_ports(net, home.router) == 1
@@ -77,11 +59,20 @@ def test_a_router_forwards_a_port_and_gets_it_back(tmp_path: Path) -> None:
             assert mapped_ports(net, home.router) == 0
 
 
-def mapped_ports(net: Street, router: int | None) -> int:
-    """How many ports miniupnpd forwards now."""
-    assert router is not None
-    command = ["nft", "list", "chain", "inet", "miniupnpd", "prerouting_miniupnpd"]
-    said = subprocess.run(
-        [*net.spaces.within(router), *command], capture_output=True, text=True, timeout=60, check=True
-    ).stdout
-    return said.count("dnat")
+def test_ipv6_reaches_whom_ipv4_does_not(tmp_path: Path) -> None:
+    """Behind the worst router of IPv4, and a firewall of IPv6 that is opened by PCP, or not."""
+    street.needed(upnp=True)
+    with Street() as net, Homes(net, tmp_path) as homes:
+        public = net.site(Kind.PUBLIC)
+        server = homes.daemon("server", public, relays=True)
+        known = (address_of(server, public),)
+        kinds = (Kind.IPV6_PINHOLE, Kind.IPV6_FIREWALL)
+        sites = {kind: net.site(kind) for kind in kinds}
+        nodes = {kind: homes.daemon(kind, site, bootstrap=known) for kind, site in sites.items()}
+        reached, shut = nodes.values()
+        said = becomes(reached, state="reachable", reached_by=["IPv6"], dht="server")
+        assert said["public"] == [said["opened"]] == [f"/ip6/{sites[kinds[0]].address6}/tcp/{said['port']}"]
+        until(lambda: server.peer_id in reach(reached)["relays"], "a place for who has only IPv4")
+        assert "by IPv6 alone, and who has only IPv4 comes through a relay" in reached.run("status").stdout
+        becomes(shut, state="relayed", verdict="private", dht="client")
+        assert "/ip6/fe80" not in " ".join(reached.json("status")["addresses"])

@@ -17,6 +17,8 @@ from scripts.benchmarks import (
     debian,
     far,
     idle,
+    million,
+    million_peers,
     moving,
     network,
     real,
@@ -56,6 +58,9 @@ LONG: dict[str, Callable[[Path], list[Figure]]] = {
     "moving-memory": moving.moving_memory,
     "real": real.real,
     "announce": announce.announce,
+    "million": million.alone,
+    "million-recent": million_peers.recent,
+    "million-scattered": million_peers.scattered,
     "idle-hundred": idle.idle_hundred,
 }
 """Rows that take many minutes or many gigabytes of disk: by name, or with --long."""

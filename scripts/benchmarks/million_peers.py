@@ -35,12 +35,13 @@ def scattered(folder: Path) -> list[Figure]:
 
 def _catch_up(folder: Path, name: str, order: str, *, kill: bool) -> list[Figure]:
     circle = prepare()
-    anna = RealDaemon(copied("anna", folder)).start()
-    ben = RealDaemon(folder / "ben", bootstrap=(anna.address,))
-    missing = _take_away(circle, folder, order)
-    whole = _count(anna.home)
+    anna = RealDaemon(copied("anna", folder))
+    missing, whole = _take_away(circle, folder, order), _count(anna.home)
+    ben = RealDaemon(folder / "ben")
     figures = []
     try:
+        anna.start()
+        ben.arguments += ["--bootstrap", anna.address]
         began = time.perf_counter()
         ben.start()
         if kill:
@@ -79,7 +80,8 @@ def _catch_up(folder: Path, name: str, order: str, *, kill: bool) -> list[Figure
 
 def _take_away(circle: CircleId, folder: Path, order: str) -> int:
     """Ben's store: as his own daemon would have it, without these records."""
-    shutil.copytree(home("anna"), folder / "ben")
+    (folder / "ben").mkdir()
+    shutil.copy(home("anna") / "node.db", folder / "ben" / "node.db")
     shutil.copy(home("ben") / "identity.key", folder / "ben" / "identity.key")
     with closing(sqlite3.connect(folder / "ben" / "node.db")) as database, database:
         chosen = f"SELECT id FROM records WHERE circle = ? AND kind = 'ballot' {order} LIMIT {MISSING}"

@@ -151,6 +151,47 @@ def test_a_kill_in_the_middle_leaves_nothing_half(ben: RealDaemon, tmp_path: Pat
     assert not list(tmp_path.glob(".ben.backup.*")), "what the killed ones left is swept up"
 
 
+@pytest.mark.long
+def test_two_that_vote_as_one_person_spoil_nothing_that_was_said_before(
+    start: Callable[..., RealDaemon], tmp_path: Path
+) -> None:
+    """The original and what was restored beside it answer one question differently, apart: one voice is left, and nobody is a cheat."""
+    (tmp_path / "book").write_bytes(b"bees")
+    anna = start("anna")
+    cleo = start("cleo", bootstrap=(anna.address,))
+    anna.run("circle", "create", "Study", "--profile", "study")
+    work = anna.json("publish", str(tmp_path / "book"), "--title", "Bees", "--circle", "Study")["work"]
+    cleo.run("circle", "join", anna.run("circle", "invite", "Study").stdout.splitlines()[-1])
+    wait_until(lambda: cleo.run("show", work, check=False).returncode == 0, what="she knows the work")
+    before, after = (
+        cleo.json("propose", "edit", "Study", work, "--title", title, "--reason", "so")["proposal"] for title in "AB"
+    )
+    for question in (before, after):
+        wait_until(lambda q=question: anna.run("vote", q, check=False).returncode == 0, what="Anna knows it")
+    anna.run("vote", before, "approve")
+    told(anna.home, "backup", str(tmp_path / "file"), "--no-content", "--unlocked")
+    told(tmp_path / "copy", "restore", str(tmp_path / "file"))
+    anna.stop()
+    cleo.stop()
+    copy = start("copy")
+    copy.run("vote", after, "reject")
+    copy.stop()
+    anna.start()
+    anna.run("vote", after, "approve")
+    for node in (cleo, copy):
+        node.arguments += ["--bootstrap", anna.address]
+        node.start()
+
+    def said(node: RealDaemon, question: str) -> list[tuple[str, str]]:
+        return [(one["choice"], one["why"]) for one in node.json("explain", question)["ballots"]]
+
+    everybody = (anna, cleo, copy)
+    wait_until(lambda: [said(node, after) for node in everybody] == [[("reject", "counted")]] * 3, what="one voice")
+    for node in everybody:
+        assert said(node, before) == [("approve", "counted")]
+        assert node.json("explain", after)["verdict"]["cast"]["void"] == 0, "the restored one's numbers are higher"
+
+
 KILLED_AT = """
 import os, shutil, signal, sys
 from p2pnode import backup, restore

@@ -10,7 +10,7 @@ from tests.nat.rules import Kind
 
 pytestmark = pytest.mark.network
 
-REACHED = {Kind.PUBLIC, Kind.FULL_CONE, Kind.UPNP}
+REACHED = {Kind.PUBLIC, Kind.FULL_CONE, Kind.UPNP, Kind.IPV6_OPEN, Kind.IPV6_PINHOLE}
 SAMPLE_MS = 40.0
 
 
@@ -24,7 +24,7 @@ def expected(pair: Pair) -> set[str]:
 
 @pytest.mark.parametrize(
     "pair",
-    [Pair(Kind.PORT_RESTRICTED, Kind.DOUBLE), Pair(Kind.PUBLIC, Kind.UPNP)],
+    [Pair(Kind.PORT_RESTRICTED, Kind.DOUBLE), Pair(Kind.IPV6_FIREWALL, Kind.IPV6_FIREWALL)],
     ids=str,
 )
 def test_two_homes_meet(pair: Pair) -> None:

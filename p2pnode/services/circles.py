@@ -162,7 +162,7 @@ class Circles:
             "advice": advice(view, me),
             "parted": told_partings(view),
             "roll": roll,
-            "open": await self.questions.of_circle(circle, only_open=True),
+            "open": await self.questions.of_circle(circle, only_open=True, counted=view),
             "listed": await self._hits(summary.listed[:MAX_LISTED_SHOWN]),
             "provisional": provisional,
             "announced": await self.fork_news.of(circle),

@@ -51,12 +51,14 @@ class Questions:
     def __init__(self, store: Store, views: Views, me: Me, counting: Counting) -> None:
         self._store, self._views, self._me, self._counting = store, views, me, counting
 
-    async def of_circle(self, circle: CircleId, *, only_open: bool = False) -> list[Json]:
+    async def of_circle(
+        self, circle: CircleId, *, only_open: bool = False, counted: CircleView | None = None
+    ) -> list[Json]:
         """The questions of one circle, newest first, as far as they are counted. NotFoundError if we are not in it or its charter is not
-        here.
+        here. `counted`: the view of whoever has waited for it already.
         """
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
-        view = await self._counting.counted(circle)
+        view = counted or await self._counting.counted(circle)
         asked = await self._views.ask_of(circle, view, lambda view: _told_counted(view, me, only_open=only_open))
         return await self._with_titles(asked)
 

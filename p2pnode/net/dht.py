@@ -128,7 +128,7 @@ class Dht:
         self._provided.pop(self._to_wire(key), None)
 
     async def find_providers(self, key: bytes, *, limit: int = 20, timeout_s: float = 10.0) -> list[PeerId]:
-        """Peers that provide `key`, each once, without ourselves; those that most name first. Asked again soon, it searches to the end."""
+        """Peers that provide `key`, each once, without ourselves; those that most name first. Asked again soon, it hears more."""
         wire = self._to_wire(key)
         named = Named(self._peer, limit, thorough=self._searches.begin(wire, trio.current_time()))
 

@@ -78,11 +78,16 @@ def test_a_key_that_many_provide_ends_with_enough_of_them() -> None:
     assert one.is_enough
 
 
-def test_a_thorough_search_has_never_enough() -> None:
+def test_a_search_that_is_made_again_hears_more_peers() -> None:
     one = Named(OWN, 1, thorough=True)
-    for _ in range(2 * QUORUM):
+    for number in range(2 * MANY):
+        one.hear([TRUE, FALSE[0]] if number % 2 else [TRUE, Contact(peer(number + 2), ())])
+        assert not one.is_enough, "there is news"
+    for _ in range(MANY - 3):  # the last two agreed
         one.hear([TRUE])
-    assert not one.is_enough
+        assert not one.is_enough
+    one.hear([TRUE])
+    assert one.is_enough
 
 
 @given(st.lists(st.lists(st.integers(0, 2000), max_size=40), max_size=40))

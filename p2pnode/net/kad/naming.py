@@ -2,8 +2,8 @@
 
 A few liars together can name whom they like, but they must not end a search before the honest were heard: so it goes on until QUORUM
 peers in a row said nothing new. Each has one vote, shared among all that it names, and who has most comes first: twenty false names do
-not push out a true one. Who asks for the same key again soon after was not content, and then all of the nearest are asked. Pure; used
-by `net.dht` for each search.
+not push out a true one. Who asks for the same key again soon after was not content, and then MANY must agree. Pure; used by `net.dht`
+for each search.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from p2pnode.net.kad.wire import Contact
 QUORUM = 6
 """Peers in a row that named some and nobody new end a search, as many as are asked at once: five liars do not; twenty hold a key."""
 MANY = 2 * QUORUM - 1
-"""Peers that named some end a search for what has more providers than are wanted: more of them are honest than lie."""
+"""Peers that named some end a search for what has more providers than are wanted: more of them are honest than lie. And so many in a row
+end a search that is made again: who waited for all would wait for the dead."""
 MAX_NAMED = 400
 """Providers noted in one search: twenty from each of the twenty nearest."""
 AGAIN_S = 120.0
-"""Who searches again within this time is told what all of the nearest say."""
+"""Who searches again within this time was not content."""
 MAX_SEARCHES = 1000
 """Searches remembered for that."""
 
 
 class Named:
-    """What one search heard; without `own`. `thorough`: it is never enough."""
+    """What one search heard; without `own`. `thorough`: MANY must agree, however many it names."""
 
     def __init__(self, own: PeerId, limit: int, *, thorough: bool = False) -> None:
         self._own, self._limit, self._thorough = own, limit, thorough
@@ -54,7 +55,7 @@ class Named:
     def is_enough(self) -> bool:
         """Whether nobody need be asked any more."""
         if self._thorough:
-            return False
+            return self._agreeing >= MANY
         return self._agreeing >= QUORUM or (self._namers >= MANY and len(self._contacts) >= self._limit)
 
     def best(self) -> list[Contact]:

@@ -30,16 +30,22 @@ P2pPilot = Pilot[Any]
 def scripted_app(home: Home, **options: Any) -> P2pnodeApp:
     """The app as pictures and tests need it: a fixed clock, nothing that moves, no daemon started."""
     given: dict[str, Any] = {"clock": lambda: NOW, "autostart": False, "pauses_s": FAR_AWAY_S, "still": True} | options
-    return P2pnodeApp(home, **given)
+    return _that_is_patient(P2pnodeApp(home, **given))
 
 
 @asynccontextmanager
 async def app_at(home: Home, size: tuple[int, int] = (100, 30), **options: Any) -> AsyncIterator[P2pPilot]:
     """The app running headless on a real home; a running daemon is used, autostart=True starts one."""
     given: dict[str, Any] = {"autostart": False, "still": True} | options
-    app = P2pnodeApp(home, **given)
+    app = _that_is_patient(P2pnodeApp(home, **given))
     async with app.run_test(size=size) as pilot:
         yield pilot
+
+
+def _that_is_patient(app: P2pnodeApp) -> P2pnodeApp:
+    """What it tells in passing stays: on a busy machine it came and went between two looks of a test."""
+    app.NOTIFICATION_TIMEOUT = FAR_AWAY_S[0]
+    return app
 
 
 def app_of(pilot: P2pPilot) -> P2pnodeApp:

@@ -19,7 +19,7 @@ from scripts.benchmarks.moving import resident
 from tests.support.daemons import RealDaemon, wait_until
 
 MISSING = 10_000
-_SESSION = re.compile(r"synced with \S+: Outcome\(complete=(\w+), received=(\d+), new=(\d+), bytes=(\d+)")
+_SESSION = re.compile(r"synced with \S+: Outcome\(complete=(\w+), received=(\d+), new=\d+, bytes=(\d+)")
 WITHIN_S = 900.0
 
 
@@ -56,20 +56,20 @@ def _catch_up(folder: Path, name: str, order: str, *, kill: bool) -> list[Figure
         ben.stop()
         ben.start()  # and compares again with whom it meets
         wait_until(lambda: len(_sessions(ben)) > before, what="a session of equals", timeout_s=WITHIN_S)
-        equal = _sessions(ben)[before:]
-        records = sum(new for _, new, _ in _sessions(ben))
-        told = sum(size for _, _, size in _sessions(ben)[:before])
-        size = _bytes(anna.home, circle, order, missing)
-        note = f"{len(_sessions(ben)) - len(equal)} sessions, {records} records told, {told / 1e6:.2f} MB in all"
+        sessions = [one for one in _sessions(ben) if one[1]]
+        received, told = sum(count for _, count, _ in sessions), sum(size for _, _, size in sessions)
+        equal = [size for done, count, size in _sessions(ben) if done and not count]
+        each = _bytes(anna.home, circle, order, missing) / missing
+        note = f"{len(sessions)} whole sessions brought {received}, some of them twice where both sides began"
         figures += [
             Figure(f"a million, {name}: caught up", seconds, "s", note=f"{missing} records; {note}"),
             Figure(
                 f"a million, {name}: beside the records",
-                (told - size) / missing,
+                told / max(1, received) - each,
                 "B each",
-                note=f"{size} B are records",
+                note=f"{each:.0f} B a record",
             ),
-            Figure(f"a million, {name}: sets equal", min((one[2] for one in equal), default=0), "B"),
+            Figure(f"a million, {name}: sets equal", min(equal, default=0), "B"),
             Figure(f"a million, {name}: memory", max(resident(anna, "VmHWM"), resident(ben, "VmHWM")), "MiB"),
         ]
     finally:
@@ -102,8 +102,8 @@ def _count(where: Path) -> int:
 
 
 def _sessions(daemon: RealDaemon) -> list[tuple[bool, int, int]]:
-    """(complete, new records, bytes) of every session in the log."""
-    return [(done == "True", int(new), int(size)) for done, _, new, size in _SESSION.findall(daemon.log)]
+    """(complete, records received, bytes) of every session in the log."""
+    return [(done == "True", int(count), int(size)) for done, count, size in _SESSION.findall(daemon.log)]
 
 
 def _settled(daemon: RealDaemon) -> bool:

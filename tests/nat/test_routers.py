@@ -100,7 +100,7 @@ def test_a_daemon_asks_by_upnp_where_nothing_else_is_on_and_says_so(tmp_path: Pa
 
 
 @pytest.mark.long
-def test_daemons_are_reached_again_within_a_minute_after_their_router_started_anew(tmp_path: Path) -> None:
+def test_daemons_are_reached_again_within_a_minute_and_a_half_after_their_router_started_anew(tmp_path: Path) -> None:
     """The time that the docs state: a look, and where the router is spoken to at another place than before, a pause."""
     street.needed(upnp=True)
     with Street() as net, Homes(net, tmp_path) as homes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -25,6 +26,8 @@ log = logging.getLogger("p2pnode.net")
 
 ANSWER_MS = 3000
 """For the details of a service that was announced."""
+MAX_ASKED = 16
+"""Services at a time whose details are asked for: who announces names without any must not keep others waiting."""
 START_S = 10.0
 CLOSE_S = 1.0
 NAME_CHARACTERS = 40
@@ -101,6 +104,7 @@ class Lan:
         self._peer = peer
         self._addresses = addresses
         self._found = found
+        self._places = threading.BoundedSemaphore(MAX_ASKED)
 
     async def run(self) -> None:
         """Announce and listen until cancelled. Gives up with a log line when there is no network to announce on."""
@@ -154,14 +158,31 @@ class Lan:
         )
 
     def _look_at(self, zeroconf: Zeroconf, name: str, token: trio.lowlevel.TrioToken) -> None:
-        """On the browser's thread: read the announcement and hand it over."""
+        """On the browser's thread, which waits for nobody: details that came along are read, others are asked for beside it."""
+        info = ServiceInfo(self._type, name)
         try:
-            info = zeroconf.get_service_info(self._type, name, timeout=ANSWER_MS)
-            entry = decode_properties(info.properties) if info is not None else None
-            if entry is not None and entry[0] != self._peer and entry[1]:
-                token.run_sync_soon(self._found, *entry)
+            if info.load_from_cache(zeroconf):
+                self._take(info, token)
+            elif zeroconf.loop is not None and self._places.acquire(blocking=False):
+                asyncio.run_coroutine_threadsafe(self._ask(zeroconf, info, token), zeroconf.loop)
         except Exception as error:  # closing, or a malformed announcement
             log.debug("an announcement on the local network: %r", error)
+
+    async def _ask(self, zeroconf: Zeroconf, info: ServiceInfo, token: trio.lowlevel.TrioToken) -> None:
+        """On zeroconf's thread."""
+        try:
+            if await info.async_request(zeroconf, ANSWER_MS):
+                self._take(info, token)
+        except Exception as error:
+            log.debug("asking on the local network: %r", error)
+        finally:
+            self._places.release()
+
+    def _take(self, info: ServiceInfo, token: trio.lowlevel.TrioToken) -> None:
+        entry = decode_properties(info.properties)
+        if entry is not None and entry[0] != self._peer and entry[1]:
+            with suppress(trio.RunFinishedError):
+                token.run_sync_soon(self._found, *entry)
 
 
 def _interfaces(addresses: Sequence[str]) -> Any:

@@ -6,10 +6,13 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import trio
+from zeroconf import DNSOutgoing, DNSPointer, Zeroconf
+from zeroconf.const import _CLASS_IN, _FLAGS_AA, _FLAGS_QR_RESPONSE, _TYPE_PTR
 
 from p2pnode.core.ids import PeerId
 from p2pnode.net import beside, lan
@@ -17,6 +20,7 @@ from p2pnode.net.lan import Lan, decode_properties, encode_properties, service_t
 from tests.support.net import DEADLINE_S, NodeNet, wait_connected
 
 PEER = PeerId("12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5")
+OTHER = PeerId("12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5")
 
 OTHER_PROCESS = """
 import sys, trio
@@ -98,6 +102,43 @@ async def test_networks_of_different_names_do_not_see_each_other() -> None:
         assert one.peers() == []
         told = {one.kind: one for one in two.meter.kinds()}[beside.LOCAL]
         assert told.up > 100 and told.down > 100, "announcements are traffic, too"
+
+
+@pytest.mark.trio
+@pytest.mark.network
+async def test_names_without_details_keep_nobody_waiting() -> None:
+    """Whose details are asked for answers within seconds or not at all: two hundred who never do would take ten minutes in a row."""
+    reason = multicast_on_loopback()
+    if reason:
+        pytest.skip(reason)
+    found = trio.Event()
+
+    def note(peer: PeerId, addresses: Sequence[str]) -> None:
+        if peer == OTHER:
+            found.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Lan("flood", PEER, lambda: ["/ip4/127.0.0.1/tcp/4001"], note).run)
+        with Zeroconf(interfaces=["127.0.0.1"]) as flood:
+            assert await trio.to_thread.run_sync(_is_listening, flood)
+            announce(flood, [f"nobody{number}" for number in range(200)])
+            nursery.start_soon(Lan("flood", OTHER, lambda: ["/ip4/127.0.0.1/tcp/4002"], lambda *_: None).run)
+            with trio.fail_after(DEADLINE_S):
+                await found.wait()
+        nursery.cancel_scope.cancel()
+
+
+def _is_listening(zeroconf: Zeroconf) -> bool:
+    return zeroconf.get_service_info(service_type("flood"), f"{PEER[-40:]}.{service_type('flood')}", 60_000) is not None
+
+
+def announce(zeroconf: Zeroconf, names: Sequence[str]) -> None:
+    """Names of services of which there is nothing else."""
+    out = DNSOutgoing(_FLAGS_QR_RESPONSE | _FLAGS_AA)
+    for name in names:
+        kind = service_type("flood")
+        out.add_answer_at_time(DNSPointer(kind, _TYPE_PTR, _CLASS_IN, 4500, f"{name}.{kind}"), 0)
+    zeroconf.send(out)
 
 
 @pytest.mark.trio

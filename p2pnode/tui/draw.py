@@ -148,6 +148,11 @@ def proposal_changes(proposal: Answer) -> list[tuple[str, str, str]]:
     return [(str(name), "", words.field_value(value)) for name, value in changes.items()]
 
 
+def question_beside(proposal: Answer) -> Content:
+    """A question in the panel beside a list."""
+    return Content("\n\n").join([styled(words.proposal_question(proposal), "bold"), question_fields(proposal)])
+
+
 def question_fields(proposal: Answer) -> Content:
     """A question with everything one wants to know before a ballot: why, evidence, changes, turnout, what the lead withstands."""
     pieces = proposal.get("evidence")

@@ -107,6 +107,12 @@ class Rows(ScrollView, can_focus=True):
     def selected(self) -> Row | None:
         return self._rows[self._cursor] if self._cursor < len(self._rows) else None
 
+    @property
+    def line(self) -> Answer | None:
+        """What the row under the cursor is about, as the node told it."""
+        row = self.selected
+        return row.data if row else None
+
     def put(self, rows: Iterable[Row]) -> None:
         """Replace all rows. The cursor stays on its key where that still exists, and on its place on the screen."""
         before = self.selected

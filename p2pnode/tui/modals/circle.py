@@ -13,6 +13,8 @@ from p2pnode.tui.modals.form import Form, TextField, choice, field_row
 from p2pnode.tui.text import clip
 
 INVITE_PREFIX = "p2pnode:"
+FORK_PREFIX = "c-"
+"""Of the id of a fork of a circle of ours, which one joins without an invite."""
 NAME_SHOWN_CELLS = 30
 NO_PROFILE = "none"
 
@@ -58,14 +60,19 @@ class JoinCircleForm(Form):
 
     def collect(self) -> dict[str, Any]:
         invite = "".join(self.required("invite", "the invite").split())
-        if not invite.startswith(INVITE_PREFIX):
+        if not invite.startswith((INVITE_PREFIX, FORK_PREFIX)):
             raise UsageError("this is no invite", hint=f"an invite begins with {INVITE_PREFIX}; ask for a new one")
         return {"invite": invite}
 
     def label(self) -> str:
-        return "Join under a new name"
+        return "Come along under your name there" if self._is_fork() else "Join under a new name"
+
+    def _is_fork(self) -> bool:
+        return self.ready and self.text_of("invite").startswith(FORK_PREFIX)
 
     def explain(self) -> str:
+        if self._is_fork():
+            return "In a fork you are who you are in the circle that it was forked from. You stay in that one, too."
         return (
             "You get a new key, used in this circle only; nothing signed links it to your other names. The inviter's node "
             "vouches for it, and must be online for that."

@@ -11,20 +11,15 @@ from textual.widgets import Static
 
 from p2pnode.tui import words
 from p2pnode.tui.draw import circle_name
-from p2pnode.tui.modals.form import Form, TextField, field_row
+from p2pnode.tui.modals.proposal import ProposalForm
 from p2pnode.tui.words import Answer
 
 
-class PersonForm(Form):
-    """Dismissed with the answer of proposal.open. Subclasses say what is asked and what it means."""
+class PersonForm(ProposalForm):
+    """A question about `member`, a line of the roll of `circle`."""
 
-    METHOD = "proposal.open"
-    CLASS: ClassVar[str] = ""
     WHOM: ClassVar[str] = "key"
     """The parameter that names the key."""
-    VERB: ClassVar[str] = ""
-    CONSEQUENCE: ClassVar[str] = ""
-    NEEDS_REASON: ClassVar[bool] = False
 
     def __init__(self, circle: Answer, member: Answer) -> None:
         super().__init__()
@@ -32,22 +27,13 @@ class PersonForm(Form):
 
     def fields(self) -> Iterator[Widget]:
         yield Static(Content.styled(f"{words.short_id(self.member['key'])} in {circle_name(self.circle)}", "bold"))
-        why = "for the others to judge" if self.NEEDS_REASON else "for the others to judge; may be empty"
-        yield field_row("Reason", TextField(id="reason", placeholder=why))
+        yield self.reason_row()
 
     def collect(self) -> dict[str, Any]:
-        params = {"class": self.CLASS, "circle": self.circle["circle"], self.WHOM: self.member["key"]}
-        reason = self.required("reason", "the reason") if self.NEEDS_REASON else self.text_of("reason")
-        return params | ({"reason": reason} if reason else {})
+        return super().collect() | {"circle": self.circle["circle"], self.WHOM: self.member["key"]}
 
     def signing_circle(self) -> str | None:
         return str(self.circle.get("circle") or "")
-
-    def label(self) -> str:
-        return f"{self.VERB} as {self.signer_name()}"
-
-    def explain(self) -> str:
-        return f"You sign the proposal as {self.signer_name()}, your name in this circle. {self.CONSEQUENCE}"
 
 
 class ExpelForm(PersonForm):

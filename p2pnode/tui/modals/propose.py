@@ -13,17 +13,18 @@ from p2pnode.core.proposals import COMPLAINTS
 from p2pnode.errors import UsageError
 from p2pnode.tui import words
 from p2pnode.tui.draw import before_after
-from p2pnode.tui.modals.form import Form, TextField, choice, field_row
+from p2pnode.tui.modals.form import TextField, choice, field_row
+from p2pnode.tui.modals.proposal import ProposalForm
 from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer
 
 
-class ProposeForm(Form):
-    """Propose that a circle lists a work. Dismissed with the answer of proposal.open."""
+class ProposeForm(ProposalForm):
+    """Propose that a circle lists a work."""
 
     HEADING = "Propose to list"
-    METHOD = "proposal.open"
     CLASS = "list"
+    CONSEQUENCE = "Its members decide."
 
     def __init__(self, work: Answer, circle: str = "") -> None:
         super().__init__()
@@ -36,30 +37,24 @@ class ProposeForm(Form):
         first = self.circle if self.circle in self.node_app.my_circles else circles[0][1]
         yield field_row("Circle", choice(circles, id="circle", value=first))
         yield from self.more_fields()
-        yield field_row("Reason", TextField(id="reason", placeholder="for the others in the circle; may be empty"))
+        yield self.reason_row()
 
     def more_fields(self) -> Iterator[Widget]:
         yield from ()
 
     def collect(self) -> dict[str, Any]:
-        params = {"class": self.CLASS, "circle": self.chosen("circle"), "work": self.work["work"]}
-        return params | ({"reason": self.text_of("reason")} if self.text_of("reason") else {})
+        return super().collect() | {"circle": self.chosen("circle"), "work": self.work["work"]}
 
     def signing_circle(self) -> str | None:
         return self.chosen("circle") if self.ready else ""
 
-    def label(self) -> str:
-        return f"Propose as {self.signer_name()}" if self.ready else "Propose"
-
-    def explain(self) -> str:
-        return f"You sign the proposal as {self.signer_name()}, your name in this circle. Its members decide."
-
 
 class FlagForm(ProposeForm):
-    """Complain about a work. Dismissed with the answer of proposal.open."""
+    """Complain about a work."""
 
     HEADING = "Flag a work"
-    CLASS = "flag"
+    CLASS, VERB = "flag", "Flag"
+    NEEDS_REASON = True
 
     def more_fields(self) -> Iterator[Widget]:
         yield field_row(
@@ -73,12 +68,8 @@ class FlagForm(ProposeForm):
     def collect(self) -> dict[str, Any]:
         params = super().collect()
         params["complaint"] = self.chosen("complaint")
-        params["reason"] = self.required("reason", "the reason")
         pieces = [piece for piece in self.text_of("evidence").replace(",", " ").split() if piece]
         return params | ({"evidence": pieces} if pieces else {})
-
-    def label(self) -> str:
-        return f"Flag as {self.signer_name()}" if self.ready else "Flag"
 
     def explain(self) -> str:
         return (
@@ -91,37 +82,23 @@ class FlagForm(ProposeForm):
         return known.remedy if known else "what fits the complaint"
 
 
-class ReasonedForm(ProposeForm):
-    """A proposal that cannot do without a reason."""
-
-    VERB = ""
-    CONSEQUENCE = ""
-
-    def collect(self) -> dict[str, Any]:
-        return super().collect() | {"reason": self.required("reason", "the reason")}
-
-    def label(self) -> str:
-        return f"{self.VERB} as {self.signer_name()}" if self.ready else self.VERB
-
-    def explain(self) -> str:
-        return f"You sign the proposal as {self.signer_name()}, your name in this circle. {self.CONSEQUENCE}"
-
-
-class TakedownForm(ReasonedForm):
-    """Propose that a circle takes a work off its list. Dismissed with the answer of proposal.open."""
+class TakedownForm(ProposeForm):
+    """Propose that a circle takes a work off its list."""
 
     HEADING = "Propose to take down"
     CLASS = "takedown"
     VERB = "Propose to take down"
+    NEEDS_REASON = True
     CONSEQUENCE = "If it is adopted the circle no longer lists the work. Nobody's own copy is touched."
 
 
-class AppealForm(ReasonedForm):
-    """Propose that a takedown or a complaint is lifted. Dismissed with the answer of proposal.open."""
+class AppealForm(ProposeForm):
+    """Propose that a takedown or a complaint is lifted."""
 
     HEADING = "Appeal"
     CLASS = "appeal"
     VERB = "Appeal"
+    NEEDS_REASON = True
     CONSEQUENCE = "If it is adopted, what was decided against the work is lifted."
 
 
@@ -130,6 +107,9 @@ class EditForm(ProposeForm):
 
     HEADING = "Propose an edit"
     CLASS = "edit"
+    CONSEQUENCE = (
+        "If it is adopted the circle describes the work so; the author's own words stay, and the history shows both."
+    )
 
     def more_fields(self) -> Iterator[Widget]:
         now = self._now()
@@ -158,18 +138,13 @@ class EditForm(ProposeForm):
             changed["tags"] = [tag.strip() for tag in changed["tags"].split(",") if tag.strip()]
         return super().collect() | {"fields": {name: value or None for name, value in changed.items()}}
 
-    def explain(self) -> str:
-        return (
-            f"You sign the proposal as {self.signer_name()}, your name in this circle. If it is adopted the circle describes the "
-            "work so; the author's own words stay, and the history shows both."
-        )
-
 
 class RevertForm(ProposeForm):
     """Propose that the description is again what it was. `line` is of the work's history; `to` the fields as they were then."""
 
     HEADING = "Propose to go back"
-    CLASS = "edit"
+    CLASS, VERB = "edit", "Propose to go back"
+    CONSEQUENCE = "It is an edit like any other: if it is adopted the circle describes the work as it did then, and nothing is erased."
 
     def __init__(self, work: Answer, line: Answer) -> None:
         super().__init__(work, str(line.get("circle") or ""))
@@ -186,12 +161,3 @@ class RevertForm(ProposeForm):
     def collect(self) -> dict[str, Any]:
         to = "listing" if self.line.get("class") == "list" else self.line["proposal"]
         return super().collect() | {"circle": self.circle, "revert_to": to}
-
-    def label(self) -> str:
-        return f"Propose to go back as {self.signer_name()}" if self.ready else "Propose to go back"
-
-    def explain(self) -> str:
-        return (
-            f"You sign the proposal as {self.signer_name()}, your name in this circle. It is an edit like any other: if it is "
-            "adopted the circle describes the work as it did then, and nothing is erased."
-        )

@@ -99,12 +99,10 @@ class CirclesPage(Page):
 
     @property
     def selected_circle(self) -> Answer | None:
-        row = self.query_one("#circles", Rows).selected
-        return row.data if row else None
+        return self.query_one("#circles", Rows).line
 
     def _selected_in(self, pane: str) -> Answer | None:
-        row = self.query_one(f"#{pane}", Rows).selected if self.pane == pane and self._shown else None
-        return row.data if row else None
+        return self.query_one(f"#{pane}", Rows).line if self.pane == pane and self._shown else None
 
     def situation(self) -> Situation:
         proposal, work = self._selected_in("open"), self._selected_in("listed")
@@ -224,7 +222,6 @@ class CirclesPage(Page):
         self.draw_chrome()
 
     def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
-        super().on_rows_highlighted(event)
         row = event.row
         if event.rows.id == "circles" and row and row.key != (self._shown or {}).get("circle"):
             in_background(self, self._load_circle, "load")
@@ -260,8 +257,12 @@ def circle_head(circle: Answer) -> Content:
 
 
 def circle_advice(circle: Answer) -> list[str]:
-    """What the circle, or I in it, would do well to do next: at most two lines, each with its key."""
-    rules, lines = circle.get("rules"), []
+    """What the circle, or I in it, would do well to do next: a line each, most of them with a key."""
+    rules, lines = circle.get("rules"), [*map(_parting, words.items(circle, "parted"))]
+    if forks := words.items(circle, "announced"):
+        named = f"“{marked(forks[0].get('name') or '')}” ({words.short_id(forks[0].get('circle') or '')})"
+        more = f" and {len(forks) - 1} more" if len(forks) > 1 else ""
+        lines.append(f"Forked into {named}{more}: to come along, j and that id")
     classes = rules.get("classes") if isinstance(rules, dict) else None
     members = number(circle, "members")
     if members >= GROWN_AT_MEMBERS and isinstance(classes, dict) and not any(number(r, "b") for r in classes.values()):
@@ -270,6 +271,14 @@ def circle_advice(circle: Answer) -> list[str]:
     if mine and not mine.get("steward") and number(mine, "vouched_by") == 1:
         lines.append("Only one member vouches for you: ask a second one to press + on your key")
     return lines
+
+
+def _parting(parting: Answer) -> str:
+    futures = words.items(parting, "proposals")
+    if not parting.get("split"):
+        return "A steward sealed two futures of the rules, so those seals are void: k on the question says who"
+    holds = next((words.short_id(one.get("proposal") or "") for one in futures if one.get("in_force")), "none")
+    return f"This circle parts: {len(futures)} futures of its rules, {holds} holds. k on each question says the way out"
 
 
 def rule_rows(rules: Answer) -> list[Row]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
-from textual.widgets import Static
 
 from p2pnode.tui import words
-from p2pnode.tui.draw import question_fields, styled, tally
-from p2pnode.tui.page import Page, page_bindings
-from p2pnode.tui.panel import Panel
+from p2pnode.tui.draw import question_beside, styled, tally
+from p2pnode.tui.page import page_bindings
 from p2pnode.tui.reasons import Situation
 from p2pnode.tui.rows import Column, Row, Rows
+from p2pnode.tui.side_page import SidePage
 from p2pnode.tui.text import clean, marked
 from p2pnode.tui.words import Answer
 
 
-class HistoryPage(Page):
+class HistoryPage(SidePage):
     NAME = "history"
+    LIST, TITLE = "steps", "History"
     BINDINGS = page_bindings("history")
     WATCHES = ("verdict.changed", "record.received", "work.published")
     HELP_TEXT = (
@@ -34,27 +32,15 @@ class HistoryPage(Page):
         self.work = work
         self.shown: Answer | None = None
 
-    def body(self) -> Iterator[Widget]:
-        with Horizontal(classes="columns"):
-            rows = Rows(
-                Column("When", 16),
-                Column("What"),
-                Column("State", 12, keep=2),
-                id="steps",
-                notes=True,
-                about="Every step, the oldest first. Enter shows why it was decided so, x proposes to go back to it.",
-            )
-            yield Panel(rows, title="History", id="steps-panel")
-            with VerticalScroll(classes="side", can_focus=False):
-                yield Static("", markup=False, id="detail")
-
-    def on_mount(self) -> None:
-        self.query_one("#steps", Rows).focus()
-
-    @property
-    def selected(self) -> Answer | None:
-        row = self.query_one("#steps", Rows).selected
-        return row.data if row else None
+    def list_rows(self) -> Rows:
+        return Rows(
+            Column("When", 16),
+            Column("What"),
+            Column("State", 12, keep=2),
+            id=self.LIST,
+            notes=True,
+            about="Every step, the oldest first. Enter shows why it was decided so, x proposes to go back to it.",
+        )
 
     def situation(self) -> Situation:
         line = self.selected
@@ -63,22 +49,17 @@ class HistoryPage(Page):
         )
 
     async def load(self) -> None:
-        panel = self.query_one("#steps-panel", Panel)
-        if (answer := await self.ask(panel, "work.history", {"work": self.work})) is None:
+        if (answer := await self.ask(self.panel, "work.history", {"work": self.work})) is None:
             return
         self.shown = answer
         now = self.node_app.clock()
-        self.query_one("#steps", Rows).refill(history_rows(answer, now))
-        panel.border_title = Content(f"History of {words.title(answer)}")
-        if self.query_one("#steps", Rows).rows:
-            panel.filled()
+        self.rows.put(history_rows(answer, now))  # by age: what arrives late may be old
+        self.panel.border_title = Content(f"History of {words.title(answer)}")
+        if self.rows.rows:
+            self.panel.filled()
         else:
-            panel.empty("Nothing is known of its past: its manifest is not here yet.", "page.refresh")
-        self._show_side()
-
-    def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
-        super().on_rows_highlighted(event)
-        self._show_side()
+            self.panel.empty("Nothing is known of its past: its manifest is not here yet.", "page.refresh")
+        self.show_side()
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         event.prevent_default()  # Textual calls the base's handler, too, which opens a work
@@ -87,11 +68,8 @@ class HistoryPage(Page):
         else:
             self.node_app.say("That is what its author signed; o on the work shows all of it.")
 
-    def _show_side(self) -> None:
-        line = self.selected
-        asked = line and line.get("proposal")
-        parts = [styled(words.proposal_question(line), "bold"), question_fields(line)] if line and asked else []
-        self.query_one("#detail", Static).update(Content("\n\n").join(parts))
+    def beside(self, line: Answer | None) -> Content:
+        return question_beside(line) if line and line.get("proposal") else Content("")
 
 
 def history_rows(history: Answer, now: float) -> list[Row]:

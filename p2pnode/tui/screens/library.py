@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
-from textual.widgets import Static
 
 from p2pnode.tui import words
 from p2pnode.tui.draw import side, styled, verdict_cell
-from p2pnode.tui.page import Page, page_bindings
-from p2pnode.tui.panel import Panel
+from p2pnode.tui.page import page_bindings
 from p2pnode.tui.reasons import Situation, open_question
 from p2pnode.tui.rows import Column, Row, Rows
+from p2pnode.tui.side_page import SidePage
 from p2pnode.tui.text import clean
 from p2pnode.tui.words import Answer
 
@@ -28,8 +23,9 @@ COLUMNS = (
 _STATE_STYLES = {"own": "$text-accent", "kept": "$text-success"}
 
 
-class LibraryPage(Page):
+class LibraryPage(SidePage):
     NAME = "library"
+    LIST, TITLE = "works", "Library"
     BINDINGS = page_bindings("library")
     WATCHES = (
         "work.published",
@@ -45,30 +41,19 @@ class LibraryPage(Page):
         "that others told you of."
     )
 
-    def body(self) -> Iterator[Widget]:
-        with Horizontal(classes="columns"):
-            yield Panel(Rows(*COLUMNS, id="works", about="Enter opens a work."), title="Library", id="works-panel")
-            with VerticalScroll(classes="side", can_focus=False):
-                yield Static("", markup=False, id="detail")
-
-    def on_mount(self) -> None:
-        self.query_one(Rows).focus()
-
-    @property
-    def selected(self) -> Answer | None:
-        row = self.query_one("#works", Rows).selected
-        return row.data if row else None
+    def list_rows(self) -> Rows:
+        return Rows(*COLUMNS, id=self.LIST, about="Enter opens a work.")
 
     def situation(self) -> Situation:
         mine = frozenset(self.node_app.my_circles)
         return self.base_situation(work=self.selected, proposal=open_question(self.selected, mine))
 
     async def load(self) -> None:
-        panel = self.query_one("#works-panel", Panel)
+        panel = self.panel
         if (answer := await self.ask(panel, "work.list", dict(self.node_app.lens_params) or None)) is None:
             return
         works = words.items(answer)
-        self.query_one("#works", Rows).refill(library_row(work) for work in works)
+        self.rows.refill(library_row(work) for work in works)
         seen = f", seen {self.node_app.lens_words}" if self.node_app.lens_params else ""
         panel.border_title = Content(f"Library{seen}")
         if works:
@@ -77,14 +62,10 @@ class LibraryPage(Page):
             panel.empty(f"Nothing is shown{seen}.", "lens.next", "lens.all")
         else:
             panel.empty("Your library is empty: nothing published, nothing fetched.", "work.publish", "go.search")
-        self._show_side()
+        self.show_side()
 
-    def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
-        super().on_rows_highlighted(event)
-        self._show_side()
-
-    def _show_side(self) -> None:
-        self.query_one("#detail", Static).update(side(self.selected))
+    def beside(self, line: Answer | None) -> Content:
+        return side(line)
 
 
 def library_row(work: Answer) -> Row:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.widget import Widget
-from textual.widgets import Static
 
 from p2pnode.tui import words
-from p2pnode.tui.draw import circle_name, question_fields, styled, tally_bar
-from p2pnode.tui.page import Page, page_bindings
-from p2pnode.tui.panel import Panel
+from p2pnode.tui.draw import circle_name, question_beside, styled, tally_bar
+from p2pnode.tui.page import page_bindings
 from p2pnode.tui.reasons import Situation
 from p2pnode.tui.rows import Column, Row, Rows
+from p2pnode.tui.side_page import SidePage
 from p2pnode.tui.words import Answer, number
 
 BAR_CELLS = 8
 
 
-class ReviewPage(Page):
+class ReviewPage(SidePage):
     NAME = "review"
+    LIST, TITLE = "queue", "Waits for your ballot"
     BINDINGS = page_bindings("review")
     WATCHES = ("verdict.changed", "record.received", "circle.joined")
     HELP_TEXT = (
@@ -29,60 +25,40 @@ class ReviewPage(Page):
         "read in: everybody may vote on everything. v votes, k shows why it stands so, o opens the work."
     )
 
-    def body(self) -> Iterator[Widget]:
-        with Horizontal(classes="columns"):
-            rows = Rows(
-                Column("", 1, keep=9),
-                Column("Question"),
-                Column("Circle", 18),
-                id="queue",
-                notes=True,
-                about="What waits for your ballot; * calls you. Enter shows why it stands so, v votes.",
-            )
-            yield Panel(rows, title="Waits for your ballot", id="queue-panel")
-            with VerticalScroll(classes="side", can_focus=False):
-                yield Static("", markup=False, id="detail")
-
-    def on_mount(self) -> None:
-        self.query_one("#queue", Rows).focus()
-
-    @property
-    def selected(self) -> Answer | None:
-        row = self.query_one("#queue", Rows).selected
-        return row.data if row else None
+    def list_rows(self) -> Rows:
+        return Rows(
+            Column("", 1, keep=9),
+            Column("Question"),
+            Column("Circle", 18),
+            id=self.LIST,
+            notes=True,
+            about="What waits for your ballot; * calls you. Enter shows why it stands so, v votes.",
+        )
 
     def situation(self) -> Situation:
         proposal = self.selected
         return self.base_situation(proposal=proposal, work=proposal if proposal and proposal.get("work") else None)
 
     async def load(self) -> None:
-        panel = self.query_one("#queue-panel", Panel)
+        panel = self.panel
         if (answer := await self.ask(panel, "proposal.queue")) is None:
             return
         asked, now = words.items(answer), self.node_app.clock()
-        self.query_one("#queue", Rows).refill(queue_row(one, now) for one in asked)
+        self.rows.refill(queue_row(one, now) for one in asked)
         calling = sum(bool(one.get("calls_you")) for one in asked)
-        panel.border_title = Content(
-            f"{len(asked)} to decide on, {calling} call you" if asked else "Waits for your ballot"
-        )
+        panel.border_title = Content(f"{len(asked)} to decide on, {calling} call you" if asked else self.TITLE)
         if asked:
             panel.filled()
         else:
             panel.empty("Nothing waits for your ballot: you have answered all that your circles ask.", "go.circles")
-        self._show_side()
-
-    def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
-        super().on_rows_highlighted(event)
-        self._show_side()
+        self.show_side()
 
     def on_rows_chosen(self, event: Rows.Chosen) -> None:
         event.prevent_default()  # Textual calls the base's handler, too, which opens a work
         self.node_app.action_act("question.open")
 
-    def _show_side(self) -> None:
-        one = self.selected
-        parts = [styled(words.proposal_question(one), "bold"), question_fields(one)] if one else [Content("")]
-        self.query_one("#detail", Static).update(Content("\n\n").join(parts))
+    def beside(self, line: Answer | None) -> Content:
+        return question_beside(line) if line else Content("")
 
 
 def queue_row(one: Answer, now: float) -> Row:

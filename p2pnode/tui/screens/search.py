@@ -8,7 +8,7 @@ from typing import Any
 
 from textual import on
 from textual.binding import Binding
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.timer import Timer
 from textual.widget import Widget
@@ -19,10 +19,11 @@ from p2pnode.tui import words
 from p2pnode.tui.background import in_background
 from p2pnode.tui.draw import here_mark, side, styled, verdict_cell
 from p2pnode.tui.modals.form import TextField
-from p2pnode.tui.page import Page, page_bindings
+from p2pnode.tui.page import page_bindings
 from p2pnode.tui.panel import Panel
 from p2pnode.tui.reasons import Situation, open_question
 from p2pnode.tui.rows import Column, Row, Rows
+from p2pnode.tui.side_page import SidePage
 from p2pnode.tui.text import clean
 from p2pnode.tui.words import Answer, number
 
@@ -32,6 +33,7 @@ NETWORK_DELAY_S = 0.6
 """After the last key, before others are asked: each question is seen by up to 32 peers, so half a word is not worth one."""
 MIN_NETWORK_CHARACTERS = 3
 """Shorter texts are looked up here only, unless Enter asks for more."""
+NOTHING_ASKED = "Nothing is looked for yet. Type a word of a title, a tag or a name."
 COLUMNS = (
     Column("", 1, keep=9),
     Column("Title"),
@@ -55,8 +57,9 @@ class SearchField(TextField):
     )
 
 
-class SearchPage(Page):
+class SearchPage(SidePage):
     NAME = "search"
+    LIST, TITLE = "hits", "Works"
     BINDINGS = page_bindings("search")
     HELP_TEXT = "● lies on this machine, ○ is fetched with g. Searches are visible to the peers that are asked."
 
@@ -73,23 +76,14 @@ class SearchPage(Page):
             SearchField(id="text", placeholder="words of a title, a tag, a name"),
             classes="row searchbar",
         )
-        with Horizontal(classes="columns"):
-            yield Panel(
-                Rows(*COLUMNS, id="hits", about="Enter opens a work, g fetches it."), title="Works", id="hits-panel"
-            )
-            with VerticalScroll(classes="side", can_focus=False):
-                yield Static("", markup=False, id="detail")
+        yield from super().body()
 
-    def on_mount(self) -> None:
-        self.query_one("#hits-panel", Panel).empty(
-            "Nothing is looked for yet. Type a word of a title, a tag or a name."
-        )
+    def list_rows(self) -> Rows:
+        return Rows(*COLUMNS, id=self.LIST, about="Enter opens a work, g fetches it.")
+
+    def focus_first(self) -> None:
+        self.panel.empty(NOTHING_ASKED)
         self.focus_field()
-
-    @property
-    def selected(self) -> Answer | None:
-        row = self.query_one("#hits", Rows).selected
-        return row.data if row else None
 
     def situation(self) -> Situation:
         mine = frozenset(self.node_app.my_circles)
@@ -99,14 +93,14 @@ class SearchPage(Page):
         self.query_one(SearchField).focus()
 
     def action_to_hits(self) -> None:
-        rows = self.query_one("#hits", Rows)
+        rows = self.rows
         self.set_focus(rows if rows.rows else None)
 
     async def load(self) -> None:
         """Search again for the same text; what another lens does not show goes."""
         if self.asked:
             if self._lens != self.node_app.lens_params:
-                self.query_one("#hits", Rows).put([])
+                self.rows.put([])
                 self._lens = self.node_app.lens_params
             self._begin(self.asked, local=False)
 
@@ -136,21 +130,21 @@ class SearchPage(Page):
     def _forget(self) -> None:
         self.workers.cancel_group(self, "search")
         self.asked = ""
-        self.query_one("#hits", Rows).put([])
-        panel = self.query_one("#hits-panel", Panel)
+        self.rows.put([])
+        panel = self.panel
         panel.border_title = Content("Works")
-        panel.empty("Nothing is looked for yet. Type a word of a title, a tag or a name.")
+        panel.empty(NOTHING_ASKED)
 
     def _begin(self, text: str, *, local: bool) -> None:
         if text != self.asked:
             self.asked = text
-            self.query_one("#hits", Rows).put([])
-            self._show_side()
+            self.rows.put([])
+            self.show_side()
         in_background(self, partial(self._search, text, local=local), "search")
 
     async def _search(self, text: str, *, local: bool) -> None:
-        panel = self.query_one("#hits-panel", Panel)
-        if not self.query_one("#hits", Rows).rows:
+        panel = self.panel
+        if not self.rows.rows:
             panel.state = "loading"
             panel.loading_now("Looking here…" if local else "Asking others…")
         self._head("looking here…" if local else "asking others…")
@@ -159,7 +153,7 @@ class SearchPage(Page):
             answer = await self.node_app.node.call("work.search", params, on_event=self._hit)
         except P2pnodeError as error:
             self._head("")
-            if self.query_one("#hits", Rows).rows:
+            if self.rows.rows:
                 self.notify(clean(error.message), severity="warning", markup=False)
             else:
                 panel.error(error)
@@ -172,17 +166,17 @@ class SearchPage(Page):
             self._add([data])
 
     def _add(self, hits: list[Answer]) -> None:
-        rows = self.query_one("#hits", Rows)
+        rows = self.rows
         rows.merge(hit_row(hit) for hit in hits if hit.get("work"))
         if rows.rows:
-            self.query_one("#hits-panel", Panel).filled()
-        self._show_side()
+            self.panel.filled()
+        self.show_side()
 
     def _finish(self, panel: Panel, answer: Answer, *, local: bool) -> None:
         asked, answered = number(answer, "asked"), number(answer, "answered")
         more_comes = local and len(self.asked) >= MIN_NETWORK_CHARACTERS and bool(self._waiting)
         self._head("here" if local else f"here, and {answered} of {asked} asked answered")
-        if self.query_one("#hits", Rows).rows:
+        if self.rows.rows:
             return
         if more_comes:
             panel.loading_now("Nothing here. Asking others…")
@@ -195,17 +189,13 @@ class SearchPage(Page):
             panel.empty(f"No work found ({who}). Try fewer or other words.", "search.focus")
 
     def _head(self, text: str) -> None:
-        count = len(self.query_one("#hits", Rows).rows)
+        count = len(self.rows.rows)
         seen = f"seen {self.node_app.lens_words}" if self.node_app.lens_params else ""
         parts = [words.plural(count, "work") if count else "Works", text, seen]
-        self.query_one("#hits-panel", Panel).border_title = Content(" · ".join(filter(None, parts)))
+        self.panel.border_title = Content(" · ".join(filter(None, parts)))
 
-    def on_rows_highlighted(self, event: Rows.Highlighted) -> None:
-        super().on_rows_highlighted(event)
-        self._show_side()
-
-    def _show_side(self) -> None:
-        self.query_one("#detail", Static).update(side(self.selected))
+    def beside(self, line: Answer | None) -> Content:
+        return side(line)
 
 
 def hit_row(hit: Answer) -> Row:

@@ -33,8 +33,7 @@ class TransfersPage(Page):
         self.query_one(Rows).focus()
 
     def situation(self) -> Situation:
-        row = self.query_one("#transfers", Rows).selected
-        transfer = row.data if row else None
+        transfer = self.query_one("#transfers", Rows).line
         return self.base_situation(transfer=transfer, work=transfer if transfer and transfer.get("work") else None)
 
     async def load(self) -> None:

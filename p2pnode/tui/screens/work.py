@@ -69,8 +69,7 @@ class WorkPage(Page):
 
     @property
     def selected_verdict(self) -> Answer | None:
-        row = self.query_one("#verdicts", Rows).selected
-        return row.data if row else None
+        return self.query_one("#verdicts", Rows).line
 
     def situation(self) -> Situation:
         mine, work = frozenset(self.node_app.my_circles), self.shown

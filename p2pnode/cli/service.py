@@ -71,13 +71,13 @@ def uninstall(call: Call) -> None:
     manager = _Manager.here(call)
     if not manager.path.exists():
         raise NotFoundError(f"no service is installed ({manager.path} is not there)")
-    manager.end()
-    manager.path.unlink(missing_ok=True)
-    manager.reload()
+    trouble = manager.remove()
     if call.json:
-        print_json({"path": str(manager.path), "removed": True})
-    else:
-        print("The service is removed. The node's home stays; start it by hand with: p2pnode daemon")
+        print_json({"path": str(manager.path), "removed": True} | ({"trouble": trouble} if trouble else {}))
+        return
+    print("The service is removed. The node's home stays; start it by hand with: p2pnode daemon")
+    if trouble:
+        note(f"It could not be stopped ({trouble}). If it still runs: p2pnode stop")
 
 
 @service.command("status")
@@ -175,7 +175,20 @@ class _Manager:
         _run("systemctl", "--user", "enable", UNIT_NAME)
         _run("systemctl", "--user", "restart", UNIT_NAME, hint=f"its log says why: {self.log_command}")
 
-    def end(self) -> None:
+    def remove(self) -> str:
+        """Stop it and take its files away. Why it could not be stopped, "" if it was: the files go anyway."""
+        trouble = ""
+        try:
+            self._end()
+        except P2pnodeError as error:
+            trouble = error.message
+            (self.path.parent / "default.target.wants" / self.path.name).unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+        if not trouble:
+            self.reload()
+        return trouble
+
+    def _end(self) -> None:
         if self.kind == "launchd":
             _run("launchctl", "unload", "-w", str(self.path), check=False)
         else:

@@ -19,7 +19,7 @@ FAKE = """#!/bin/sh
 echo "$*" >> "$0.told"
 case "$*" in
 *show*) printf 'ActiveState=active\\nUnitFileState=enabled\\nMainPID=42\\n' ;;
-*restart*) if [ -e "$0.fails" ]; then echo "Job for p2pnode.service failed" >&2; exit 1; fi ;;
+*restart*|*disable*) if [ -e "$0.fails" ]; then echo "Job for p2pnode.service failed" >&2; exit 1; fi ;;
 esac
 """
 
@@ -88,6 +88,17 @@ def test_a_start_that_fails_says_where_to_read_why(desk: Desk) -> None:
     done = desk.run("install")
     assert done.returncode == 1 and "Job for p2pnode.service failed" in done.stderr
     assert "journalctl --user -u p2pnode.service" in done.stderr
+
+
+def test_what_cannot_be_stopped_is_removed_all_the_same(desk: Desk) -> None:
+    assert desk.run("install", "--no-start").returncode == 0
+    wanted = desk.unit.parent / "default.target.wants" / UNIT_NAME
+    wanted.parent.mkdir()
+    wanted.symlink_to(desk.unit)
+    desk.systemctl.with_name("systemctl.fails").touch()
+    done = desk.run("uninstall")
+    assert done.returncode == 0 and "could not be stopped" in done.stderr
+    assert not desk.unit.exists() and not wanted.is_symlink()
 
 
 def test_a_locked_identity_and_a_machine_without_a_manager_are_refused(desk: Desk) -> None:

@@ -590,7 +590,7 @@ async def mdns_starts_on_the_loop() -> bool:
     else:
         from p2pnode.net import lan
 
-        lan.Zeroconf = lan.ServiceBrowser = Recorder  # type: ignore[misc]
+        lan.CountedZeroconf = lan.ServiceBrowser = Recorder  # type: ignore[misc]
         async with trio.open_nursery() as nursery:
             announce = lan.Lan("test", "12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5", list, print)  # type: ignore[arg-type]
             nursery.start_soon(announce.run)

@@ -103,6 +103,11 @@ class Announcing:
         """Keys of the last round; `left` of them are still to be told."""
         self.left = 0
 
+    @property
+    def next_s(self) -> float | None:
+        """Seconds until the next round begins, 0 during one; None before the first."""
+        return None if self.round is None else max(0.0, self._due_s())
+
     def somebody_came(self) -> None:
         """There is somebody to tell."""
         self._somebody_came.set()

@@ -48,6 +48,9 @@ class Announced(Protocol):
     keys: int
     left: int
 
+    @property
+    def next_s(self) -> float | None: ...
+
     async def share(self) -> Share: ...
 
 
@@ -127,7 +130,7 @@ class Doctor:
             checks.check_reach(*self._standing()),
             checks.check_dht(numbers.dht_peers, len(peers)),
             checks.check_announcing(len(waiting), tried, more=len(waiting) >= OUTBOX_LOOKED_AT),
-            checks.check_round(self._announced.keys, self._announced.left),
+            checks.check_round(self._announced.keys, self._announced.left, self._announced.next_s),
             checks.check_sync(lags),
             checks.check_disk(free, self._settings.floor_bytes, stored, self._settings.quota_bytes),
             checks.check_damage(damaged),

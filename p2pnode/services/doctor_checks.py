@@ -217,22 +217,17 @@ def check_announcing(waiting: int, tried: int, *, more: bool = False) -> Finding
     return Finding("announcing", "note", f"{count} wait to be announced; it goes on by itself")
 
 
-def check_round(keys: int, left: int) -> Finding:
-    """Everything is told again within a day; how far is that?"""
-    if not left:
-        return Finding(
-            "announcing_again",
-            "good",
-            f"{_count(keys, 'key')} were told again in the last round" if keys else _NO_ROUND,
-        )
-    return Finding(
-        "announcing_again",
-        "good",
-        f"{keys - left} of {_count(keys, 'key')} are told again so far ({100 * (keys - left) // max(1, keys)} %); it goes on by itself",
-    )
-
-
-_NO_ROUND = "nothing was due to be told again yet"
+def check_round(keys: int, left: int, next_s: float | None) -> Finding:
+    """Everything is told again within a day: how far is that, or in how many seconds does it begin? None: no round has been yet."""
+    if left:
+        done = f"{keys - left} of {_count(keys, 'key')} are told again so far ({100 * (keys - left) // max(1, keys)} %)"
+        words = f"{done}; it goes on by itself"
+    elif keys and next_s is not None:
+        hours = max(1, round(next_s / 3600))
+        words = f"the last round is done; {_count(keys, 'key')} are told again in about {_count(hours, 'hour')}"
+    else:
+        words = "nothing was due to be told again yet"
+    return Finding("announcing_again", "good", words)
 
 
 def check_share(share: Share | None) -> Finding:

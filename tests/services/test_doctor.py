@@ -35,6 +35,7 @@ class Told:
     """Announcing that is done, and of which two random keys were found."""
 
     keys = left = 0
+    next_s = None
 
     async def share(self) -> Share:
         return Share(3, 2, 2)

@@ -43,8 +43,8 @@ def test_what_is_well_is_good() -> None:
         checks.check_ports(["/ip4/192.168.1.2/tcp/1/p2p/x", "/ip4/8.8.8.8/tcp/1/p2p/x"]),
         checks.check_reach(Reachability("public", 2), Standing("reachable", "the internet reaches this node")),
         checks.check_share(Share(10, 10, 10)),
-        checks.check_round(10, 5),
-        checks.check_round(0, 0),
+        checks.check_round(10, 5, 0.0),
+        checks.check_round(0, 0, None),
         checks.check_clock([-2.0, 4.0, 9000.0]),
         checks.check_disk(500, 10, 5, 100),
         checks.check_damage(0),
@@ -59,3 +59,9 @@ def test_what_is_well_is_good() -> None:
     ]
     assert all(finding is not None and finding.state == "good" and not finding.hint for finding in told)
     assert checks.check_linger(False, False) is None
+
+
+def test_a_round_is_told_as_far_as_it_was() -> None:
+    assert "5 of 10 keys" in checks.check_round(10, 5, 0.0).words
+    assert "again in about 21 hours" in checks.check_round(10, 0, 21.2 * 3600).words
+    assert "nothing was due" in checks.check_round(10, 0, None).words  # told one by one as they were published

@@ -49,17 +49,19 @@ class Standing:
 
     def settle(self) -> None:
         """Do what follows from what is known now."""
-        verdict = self._outside.verdict
+        verdict, without_relays = self._outside.verdict, self._outside.asking.without_relays
         if self._serves_dht is (verdict == "private"):
             self._serve_dht(verdict != "private")
-        if self._outside.asking.without_relays == "public":
+        if without_relays == "public":
             self._relaying.let_go()
         if self._may_relay and self._always is None and self._outside.wishes.relay_when_public:
-            if verdict == "public" and self._relaying.hop is None:
+            if without_relays == "public" and self._relaying.hop is None:
                 log.info("others are relayed from now on: the internet reaches this node")
                 self._relaying.offer(self._serve, RelayLimits())
-            elif verdict == "private" and self._relaying.hop is not None:
-                log.info("others are not relayed any more: the internet does not reach this node")
+            elif (
+                without_relays == "private" and self._relaying.hop is not None
+            ):  # who needs a place himself has none to give
+                log.info("others are not relayed any more: not everybody on the internet reaches this node")
                 self._relaying.withdraw(self._unserve)
         self._tell()
 

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 import trio
 
 from p2pnode.core.ids import CircleId, PeerId, PublicKey
-from p2pnode.core.keys import KeyPair
 from p2pnode.core.sync_salted import SALT_BYTES
 from p2pnode.errors import DecodeError, P2pnodeError, PeerError
-from p2pnode.ports import Network, Store, Stream, Tx, WallClock
+from p2pnode.ports import Network, Store, Stream, WallClock
 from p2pnode.services.admission import Admission
 from p2pnode.services.me import Me
 from p2pnode.services.provisional import Provisional
@@ -168,10 +167,10 @@ class SyncPeers:
 
     async def _serve(self, stream: Stream) -> None:
         peer = stream.peer
+        keys = await self._store.read(lambda tx: {circle: self._me.key(tx, circle) for circle in tx.circles()})
         busy = self._serving >= SERVED_AT_ONCE or not self._buckets.take(peer)
         self._serving += 1
         try:
-            keys = {} if busy else await self._store.read(self._keys)
             met = await answer(stream, self._network.peer_id, keys, busy=busy)
             if met is not None:
                 outcome = await self._reconcile(stream, *met, initiator=False)
@@ -185,9 +184,6 @@ class SyncPeers:
             await stream.reset()
         finally:
             self._serving -= 1
-
-    def _keys(self, tx: Tx) -> dict[CircleId, KeyPair]:
-        return {circle: self._me.key(tx, circle) for circle in tx.circles()}
 
     async def _reconcile(
         self, stream: Stream, circle: CircleId, theirs: PublicKey, *, initiator: bool, salt: bytes | None = None

@@ -1,8 +1,8 @@
 """The journey "catch up": compare records with peers of our circles, until both sides hold the same (design 4.5).
 
 With every peer that speaks the protocol when it connects, then every 60-120 s with a random peer of each circle, a moment after own
-records, and at once on request. Gossip is a hint, this is the guarantee. What others ask of sync is answered here too: which verdicts are
-provisional, which connected peers are members (search asks them first), and where the DHT knows more.
+records and after news that a session brought, and at once on request. Gossip is a hint, this is the guarantee. What others ask of sync is
+answered here too: which verdicts are provisional, which connected peers are members (search asks them first), and where the DHT knows more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INTERVAL_S = (60.0, 120.0)
 LOOK_AROUND_S = 60.0
 """How often circles joined or left are noticed by looking; mostly a change of records tells it earlier."""
 OWN_CHANGE_S = 3.0
-"""After a record of our own: time for gossip and for further records, then a session with a peer or two makes sure."""
+"""After a record of our own, or news that a session brought: time for gossip and further records, then a session with a peer or two."""
 OWN_CHANGE_PEERS = 2
 POLITENESS_S = 2.0
 """Of two nodes that connected, the one that was called begins only after this, if the caller has not."""
@@ -56,8 +56,10 @@ class Sync:
         self._tasks: dict[CircleId, trio.CancelScope] = {}
         self._started = False
         self._stale_rolls: set[CircleId] = set()
-        self._to_pass_on: set[CircleId] = set()
+        self._to_pass_on: dict[CircleId, set[PeerId]] = {}
+        """With those who brought it, who need not be told."""
         self._look = trio.Event()
+        self._peers.on_news = self._pass_on_soon
 
     async def start(self, nursery: trio.Nursery) -> None:
         """Answer others and keep our circles in step, in `nursery`."""
@@ -116,14 +118,21 @@ class Sync:
             self._look.set()
         if not change.has_records:  # perhaps we left that circle
             self._look.set()
-        if change.source is None and change.circle not in self._to_pass_on:
-            self._to_pass_on.add(change.circle)
-            self._nursery.start_soon(self._pass_on, change.circle)
+        if change.source is None:
+            self._pass_on_soon(change.circle, None)
+
+    def _pass_on_soon(self, circle: CircleId, source: PeerId | None) -> None:
+        """Of our own, or what a session brought: gossip did not, so perhaps it ended before it reached those around us, too."""
+        if circle not in self._to_pass_on:
+            self._to_pass_on[circle] = set()
+            self._nursery.start_soon(self._pass_on, circle)
+        if source is not None:
+            self._to_pass_on[circle].add(source)
 
     async def _pass_on(self, circle: CircleId) -> None:
         await trio.sleep(OWN_CHANGE_S)
-        self._to_pass_on.discard(circle)
-        peers = self._worth_asking(circle, list(self.peers_of(circle)))
+        sources = self._to_pass_on.pop(circle)
+        peers = [peer for peer in self._worth_asking(circle, list(self.peers_of(circle))) if peer not in sources]
         for peer in random.sample(peers, min(OWN_CHANGE_PEERS, len(peers))):
             await self.sync_with(peer, circle)
 

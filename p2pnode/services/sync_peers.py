@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import trio
 
@@ -40,6 +40,8 @@ SALTED_PER_DAY = 4
 """Salted sessions that one peer may begin with us, each of which reads our whole index: one a day, and some to go on with."""
 REMEMBERED_PAIRS = 4096
 """Circles and peers of which the last session is remembered: more than are connected; the oldest goes first."""
+NEWS_RECORDS = 64
+"""Records that a session brings, up to which they are news that is passed on: as many as a gossip message holds; more is catching up."""
 CUTS_FOLLOWED = 64
 """Sessions in a row with one peer, while each is cut and brings something: half a gigabyte."""
 PEER_ERROR_POINTS = 25
@@ -62,6 +64,8 @@ class SyncPeers:
         self._buckets = TokenBuckets(SESSIONS_PER_S, SESSION_BURST)
         self._salted = TokenBuckets(SALTED_PER_DAY / DAY_S, SALTED_PER_DAY)
         self._rests, self._days = Rests(), Days()
+        self.on_news: Callable[[CircleId, PeerId], None] = lambda circle, source: None
+        """Called when a session with that peer brought a few records: what gossip should have."""
 
     def start(self, nursery: trio.Nursery) -> None:
         """Answer others from now on."""
@@ -202,6 +206,8 @@ class SyncPeers:
         )
         self._met(pair)
         (self._rests.in_vain if outcome.in_vain else self._rests.worked)(pair)
+        if 0 < outcome.new <= NEWS_RECORDS:
+            self.on_news(circle, peer)
         if outcome.complete:
             self._days.settled(pair)
         if outcome.complete and not outcome.lacking:

@@ -181,7 +181,9 @@ async def test_a_circuit_ends_at_its_limit_and_another_goes_on(limits: RelayLimi
                 await stream.send_all(bytes(1000))
                 if not await stream.receive_some(1000):
                     break
-        await until(lambda: circuit.is_closed)  # not until they are apart: whoever dials again at once is quicker than the news
+        await until(
+            lambda: circuit.is_closed
+        )  # not until they are apart: whoever dials again at once is quicker than the news
         assert await round_trip(left, right.peer_id) == b"hello", "dialled again by the address book"
 
 

@@ -6,7 +6,7 @@ See `core.sync_hello` for the bytes and decision note 0005 for why peer IDs are 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import trio
 
@@ -41,29 +41,33 @@ async def introduce(stream: Stream, own: PeerId, circle: CircleId, key: KeyPair)
     """Begin a session about a circle: the peer's proven pseudonym, or why it does not take part. PeerError if it lies."""
     peer, nonce = stream.peer, secrets.token_bytes(NONCE_BYTES)
     await send_frame(stream, encode_hello(Hello(nonce, circle_tag(circle, nonce, own, peer))))
-    welcome = decode_welcome(await _frame(stream))
-    if not isinstance(welcome, Welcome):
-        return welcome
-    theirs = check_proof(welcome.proof, circle, prover=peer, verifier=own, nonce=nonce)
-    ours = make_proof(key, circle, prover=own, verifier=peer, nonce=welcome.nonce)
+    answer = decode_welcome(await _frame(stream))
+    if not isinstance(answer, Welcome):
+        return answer
+    theirs = check_proof(answer.proof, circle, prover=peer, verifier=own, nonce=nonce)
+    ours = make_proof(key, circle, prover=own, verifier=peer, nonce=answer.nonce)
     await send_frame(stream, encode_proof(ours))
     return theirs
 
 
-async def answer(
-    stream: Stream, own: PeerId, keys: Mapping[CircleId, KeyPair], *, busy: bool
-) -> tuple[CircleId, PublicKey] | None:
-    """The other side of it: the circle meant and the peer's pseudonym; None if we refused. PeerError if it lies."""
-    peer, hello = stream.peer, decode_hello(await _frame(stream))
-    meant = [circle for circle in keys if circle_tag(circle, hello.nonce, peer, own) == hello.tag]
-    if busy or not meant:
-        await send_frame(stream, encode_refusal("busy" if busy else "no_circle"))
-        return None
-    circle, nonce = meant[0], secrets.token_bytes(NONCE_BYTES)
-    ours = make_proof(keys[circle], circle, prover=own, verifier=peer, nonce=hello.nonce)
+async def listen(stream: Stream, own: PeerId, circles: Iterable[CircleId]) -> tuple[Hello, CircleId | None]:
+    """The other side of it, first: what the peer said, and which of these circles it means."""
+    hello = decode_hello(await _frame(stream))
+    meant = (circle for circle in circles if circle_tag(circle, hello.nonce, stream.peer, own) == hello.tag)
+    return hello, next(meant, None)
+
+
+async def refuse(stream: Stream, why: Refusal) -> None:
+    """Then no."""
+    await send_frame(stream, encode_refusal(why))
+
+
+async def welcome(stream: Stream, own: PeerId, circle: CircleId, key: KeyPair, hello: Hello) -> PublicKey:
+    """Or yes: the peer's proven pseudonym. PeerError if it lies."""
+    peer, nonce = stream.peer, secrets.token_bytes(NONCE_BYTES)
+    ours = make_proof(key, circle, prover=own, verifier=peer, nonce=hello.nonce)
     await send_frame(stream, encode_welcome(Welcome(nonce, ours)))
-    proof = decode_proof(await _frame(stream))
-    return circle, check_proof(proof, circle, prover=peer, verifier=own, nonce=nonce)
+    return check_proof(decode_proof(await _frame(stream)), circle, prover=peer, verifier=own, nonce=nonce)
 
 
 async def _frame(stream: Stream) -> bytes:

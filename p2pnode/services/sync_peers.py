@@ -13,13 +13,16 @@ from collections.abc import Callable, Mapping
 import trio
 
 from p2pnode.core.ids import CircleId, PeerId, PublicKey
+from p2pnode.core.keys import KeyPair
+from p2pnode.core.sync_hello import Hello
 from p2pnode.core.sync_salted import SALT_BYTES
 from p2pnode.errors import DecodeError, P2pnodeError, PeerError
 from p2pnode.ports import Network, Store, Stream, WallClock
 from p2pnode.services.admission import Admission
+from p2pnode.services.catching_up import MANY_RECORDS, CatchingUp, Turn
 from p2pnode.services.me import Me
 from p2pnode.services.provisional import Provisional
-from p2pnode.services.pseudonym_proof import answer, introduce
+from p2pnode.services.pseudonym_proof import introduce, listen, refuse, welcome
 from p2pnode.services.rates import TokenBuckets
 from p2pnode.services.sync_days import DAY_S, Days
 from p2pnode.services.sync_rests import Rests
@@ -40,8 +43,6 @@ SALTED_PER_DAY = 4
 """Salted sessions that one peer may begin with us, each of which reads our whole index: one a day, and some to go on with."""
 REMEMBERED_PAIRS = 4096
 """Circles and peers of which the last session is remembered: more than are connected; the oldest goes first."""
-NEWS_RECORDS = 64
-"""Records that a session brings, up to which they are news that is passed on: as many as a gossip message holds; more is catching up."""
 CUTS_FOLLOWED = 64
 """Sessions in a row with one peer, while each is cut and brings something: half a gigabyte."""
 PEER_ERROR_POINTS = 25
@@ -64,6 +65,7 @@ class SyncPeers:
         self._buckets = TokenBuckets(SESSIONS_PER_S, SESSION_BURST)
         self._salted = TokenBuckets(SALTED_PER_DAY / DAY_S, SALTED_PER_DAY)
         self._rests, self._days = Rests(), Days()
+        self._catching_up = CatchingUp()
         self.on_news: Callable[[CircleId, PeerId], None] = lambda circle, source: None
         """Called when a session with that peer brought a few records: what gossip should have."""
 
@@ -116,8 +118,7 @@ class SyncPeers:
             return False
         self._running.add(pair)
         try:
-            async with self._limit:
-                return await self._begin_until_settled(peer, circle)
+            return await self._begin_until_settled(peer, circle)
         except (PeerError, DecodeError) as error:
             self._rests.in_vain(pair)
             self._network.penalise(peer, PEER_ERROR_POINTS, f"sync: {error.message}")
@@ -129,14 +130,15 @@ class SyncPeers:
 
     async def _begin_until_settled(self, peer: PeerId, circle: CircleId) -> bool:
         for _ in range(CUTS_FOLLOWED):
-            outcome = await self._begin(peer, circle)
+            async with self._catching_up.begun(circle) as turn, self._limit:
+                outcome = await self._begin(peer, circle, turn)
             if outcome is None or outcome.complete or not outcome.new:
                 if outcome is not None and outcome.salted and not outcome.complete:
                     continue  # it has done so today, or we were cut: compare as usual
                 return outcome is not None and outcome.complete
         return False
 
-    async def _begin(self, peer: PeerId, circle: CircleId) -> Outcome | None:
+    async def _begin(self, peer: PeerId, circle: CircleId, turn: Turn) -> Outcome | None:
         """One session that we begin; None if the peer does not take part."""
         key = await self._store.read(lambda tx: self._me.key(tx, circle))
         stream = await self._network.open_stream(peer, PROTOCOL)
@@ -145,7 +147,8 @@ class SyncPeers:
             if isinstance(theirs, str):
                 log.info("%s does not sync this circle with us: %s", peer, theirs)
                 return None
-            outcome = await self._reconcile(stream, circle, theirs, initiator=True, salt=self._salt(circle, peer))
+            salt = self._salt(circle, peer)
+            outcome = await self._reconcile(stream, circle, theirs, turn, initiator=True, salt=salt)
         except BaseException:
             with trio.CancelScope(shield=True):
                 await stream.reset()
@@ -175,11 +178,12 @@ class SyncPeers:
         busy = self._serving >= SERVED_AT_ONCE or not self._buckets.take(peer)
         self._serving += 1
         try:
-            met = await answer(stream, self._network.peer_id, keys, busy=busy)
-            if met is not None:
-                outcome = await self._reconcile(stream, *met, initiator=False)
-                if outcome.new and not outcome.complete:
-                    self._nursery.start_soon(self.sync_with, peer, met[0])  # it has more for us
+            hello, circle = await listen(stream, self._network.peer_id, keys)
+            if busy or circle is None:
+                await refuse(stream, "busy" if busy else "no_circle")
+                return
+            async with self._catching_up.served(circle) as turn:
+                await self._answer(stream, circle, keys[circle], hello, turn)
         except (PeerError, DecodeError) as error:
             self._network.penalise(peer, PEER_ERROR_POINTS, f"sync: {error.message}")
             await stream.reset()
@@ -189,10 +193,28 @@ class SyncPeers:
         finally:
             self._serving -= 1
 
+    async def _answer(self, stream: Stream, circle: CircleId, key: KeyPair, hello: Hello, turn: Turn | None) -> None:
+        """The rest of a session that a peer began. Without a turn it is refused: we are catching up, and come to it when we are done."""
+        if turn is None:
+            await refuse(stream, "busy")
+            return
+        theirs = await welcome(stream, self._network.peer_id, circle, key, hello)
+        outcome = await self._reconcile(stream, circle, theirs, turn, initiator=False)
+        if outcome.new and not outcome.complete:
+            self._nursery.start_soon(self.sync_with, stream.peer, circle)  # it has more for us
+
     async def _reconcile(
-        self, stream: Stream, circle: CircleId, theirs: PublicKey, *, initiator: bool, salt: bytes | None = None
+        self,
+        stream: Stream,
+        circle: CircleId,
+        theirs: PublicKey,
+        turn: Turn,
+        *,
+        initiator: bool,
+        salt: bytes | None = None,
     ) -> Outcome:
         peer, pair = stream.peer, (circle, stream.peer)
+        turn.is_trusted = lambda: self.provisional.is_member(circle, theirs)
         self._proven.setdefault(circle, {})[peer] = theirs
         self._met(pair)  # not ended, but nobody need begin another
         outcome = await reconcile(
@@ -203,10 +225,11 @@ class SyncPeers:
             initiator=initiator,
             salt=salt,
             may_salt=lambda: self._salted.take(peer),
+            on_new=turn.brought,
         )
         self._met(pair)
         (self._rests.in_vain if outcome.in_vain else self._rests.worked)(pair)
-        if 0 < outcome.new <= NEWS_RECORDS:
+        if 0 < outcome.new <= MANY_RECORDS:
             self.on_news(circle, peer)
         if outcome.complete:
             self._days.settled(pair)

@@ -64,8 +64,9 @@ async def reconcile(
     initiator: bool,
     salt: bytes | None = None,
     may_salt: Callable[[], bool] = lambda: False,
+    on_new: Callable[[int], None] = lambda new: None,
 ) -> Outcome:
-    """Run a session to its end or for a minute; `salt` and `may_salt` as for the engine.
+    """Run a session to its end or for a minute; `salt` and `may_salt` as for the engine, `on_new` is told how many records were new.
 
     PeerError or DecodeError if the peer breaks the rules, NetworkError if it is gone.
     """
@@ -79,7 +80,7 @@ async def reconcile(
         may_salt=may_salt,
         session_bytes=MAX_SESSION_BYTES,
     )
-    session = _Session(stream, store, admission, circle, engine, large=len(held) > INLINE_KEYS)
+    session = _Session(stream, store, admission, circle, engine, on_new, large=len(held) > INLINE_KEYS)
     try:
         with trio.move_on_after(SESSION_S):
             await session.run()
@@ -97,11 +98,12 @@ class _Session:
         admission: Admission,
         circle: CircleId,
         engine: Reconciliation,
+        on_new: Callable[[int], None],
         *,
         large: bool,
     ) -> None:
         self._stream, self._store, self._admission = stream, store, admission
-        self._circle, self._engine = circle, engine
+        self._circle, self._engine, self._on_new = circle, engine, on_new
         self.received = self.new = 0
         self._large = large
 
@@ -137,6 +139,7 @@ class _Session:
         outcome = await self._admission.admit(records, self._circle, self._stream.peer)
         self.received += len(records)
         self.new += len(outcome.new)
+        self._on_new(len(outcome.new))
         if outcome.rejected:
             # Nobody stores such a record, so nobody honest sends one.
             raise PeerError(

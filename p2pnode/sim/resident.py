@@ -103,6 +103,10 @@ class Resident:
                 await trio.sleep_forever()
         self.network.online = False
 
+    def rest(self) -> None:
+        """Hold nothing in memory but the store, as a node that is off: a thousand of them share this one."""
+        self._build()
+
     # ------------------------------------------------------------ what a person does
 
     async def key(self, circle: CircleId) -> PublicKey:

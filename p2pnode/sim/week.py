@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -39,7 +40,9 @@ ONLINE_AT_ONCE = 10
 DAYS_OFF = 0.55
 """Share of evenings on which somebody does not come."""
 SETTLING_S = 900.0
-"""Virtual seconds with everybody online and no faults, after which all must agree: seven periods of sync at the least."""
+"""Virtual seconds that everybody is online without faults, after which all must agree: seven periods of sync at the least."""
+SETTLING_AT_ONCE = 100
+"""Nodes online at one time by then. A larger circle comes in turns, twice: first what all know gathers, then all get it."""
 SWARM = 30
 """Keys behind the bad member."""
 SWARM_PEER = PeerId("swarm")
@@ -85,8 +88,9 @@ class Broken(AssertionError):
 class Week:
     """One run. `play` is given to `determinism.run`."""
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.rng = plan, random.Random(plan.seed)
+    def __init__(self, plan: Plan, tell: Callable[[str], None] = lambda words: None) -> None:
+        """`tell` hears how far the run is."""
+        self.plan, self.rng, self._tell = plan, random.Random(plan.seed), tell
         self.report = Report(plan)
         self._trace = hashlib.sha256()
 
@@ -135,6 +139,7 @@ class Week:
     async def _weather(self) -> None:
         """Partitions come and go by the day; the last evening is calm."""
         for day in range(self.plan.days):
+            self._tell(f"day {day + 1} of {self.plan.days}, {self.report.ballots} ballots")
             cut = day in self.plan.partition_days
             sides = {one.network.peer_id: number % 2 for number, one in enumerate(self.residents)}
             self.hub.part(sides if cut else {})
@@ -193,14 +198,25 @@ class Week:
             raise self._broken(f"{resident.name} lists what honest members reject: {asked.question.id.hex()}")
         if lost := await resident.lost():
             raise self._broken(f"{resident.name} lost {len(lost)} of its own ballots")
+        resident.rest()
 
     # ------------------------------------------------------------ phase two: liveness
 
     async def _settle(self) -> None:
         self.hub.faults = NONE
+        if len(self.residents) <= SETTLING_AT_ONCE:
+            turns, between_s = self.residents, 0.0
+        else:
+            turns, between_s = 2 * self.residents, SETTLING_S / SETTLING_AT_ONCE
         async with trio.open_nursery() as nursery:
-            for resident in self.residents:
-                nursery.start_soon(resident.online, SETTLING_S, self.residents, self.rng)
+            for number, resident in enumerate(turns):
+                self._tell(f"{number} of {len(turns)} settle")
+                nursery.start_soon(self._stay, resident)
+                await trio.sleep(between_s)
+
+    async def _stay(self, resident: Resident) -> None:
+        await resident.online(SETTLING_S, self.residents, self.rng)
+        resident.rest()
 
     async def _agree(self) -> None:
         """All hold the same, say the same in the same bytes, and adopted what enough of them want."""

@@ -19,14 +19,18 @@ import pytest
 import trio
 
 from p2pnode.config import Home, Settings
+from p2pnode.control.events import EventBus
+from p2pnode.control.server import RemoteSessions
+from p2pnode.core.device_messages import PAIR_PROTOCOL
 from p2pnode.core.ids import CircleId, PeerId, parse_id
 from p2pnode.core.keys import KeyPair
 from p2pnode.core.search_messages import Question, decode_answer, encode_question
 from p2pnode.daemon import open_node
-from p2pnode.errors import P2pnodeError
+from p2pnode.errors import P2pnodeError, RefusedError
 from p2pnode.limits import SEARCH_ANSWER_BYTES
 from p2pnode.net.network import Libp2pNetwork
 from p2pnode.ports import Stream
+from p2pnode.services.api import remote_methods
 from p2pnode.services.framing import receive_frame, send_frame
 from p2pnode.services.node import Node
 from p2pnode.services.pseudonym_proof import introduce
@@ -34,7 +38,7 @@ from p2pnode.services.publish import Description
 from tests.support.hostile import LOOPBACK, Vandal, hostile_network
 from tests.support.loop_lag import AIM_S, loop_lag
 from tests.support.net import until
-from tests.support.rubbish import PING, SEARCH, SYNC, Rubbish
+from tests.support.rubbish import PING, SEARCH, SYNC, Rubbish, protocols
 
 pytestmark = [pytest.mark.trio, pytest.mark.network]
 
@@ -95,7 +99,7 @@ async def target(folder: Path) -> AsyncIterator[Target]:
     events: Counter[str] = Counter()
     home = Home(folder / "home")
     home.path.mkdir()
-    settings = Settings(listen=(LOOPBACK,), lan=False, network=NETWORK)
+    settings = Settings(listen=(LOOPBACK,), lan=False, network=NETWORK, relay_serve=True)
     async with (
         open_node(home, settings, lambda name, data: events.update([name]), trio.Event()) as node,
         hostile_network(b"friend".ljust(32), NETWORK) as friend,
@@ -106,8 +110,19 @@ async def target(folder: Path) -> AsyncIterator[Target]:
             str(work), Description(title="A howto"), circle=None, private=False, on_progress=lambda _: None
         )
         circle = parse_id("c", (await node.circles.create("Readers"))["circle"])
+        node.devices.control.start(RemoteSessions(remote_methods(node), EventBus()))
         await friend.connect(node.network.addresses()[0])
-        yield Target(node, friend, CircleId(circle), events)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(show_codes, node)
+            yield Target(node, friend, CircleId(circle), events)
+            nursery.cancel_scope.cancel()
+
+
+async def show_codes(node: Node) -> None:
+    """A code for pairing after the other: rubbish wears each out."""
+    while True:
+        with suppress(RefusedError):
+            await node.devices.show(None, lambda name, data: None)
 
 
 async def one_round(target: Target, seed: int, did: Counter[str]) -> None:
@@ -184,6 +199,12 @@ async def attack_for(folder: Path, budget_s: float) -> None:
         assert under_attack.node.network.banned(), "nobody was banned"
         assert not any(took > 1e3 * BLOCKED_S for took, _ in lag.longest()), lag.longest()
         await under_attack.answers()
+
+
+async def test_rubbish_knows_every_protocol_that_a_node_serves(tmp_path: Path) -> None:
+    async with target(tmp_path) as quiet:
+        await until(lambda: PAIR_PROTOCOL in quiet.node.network._served.protocols())
+        assert sorted(quiet.node.network._served.protocols()) == sorted(protocols(NETWORK))
 
 
 async def test_rubbish_on_every_protocol(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ from p2pnode.core.search_messages import PROTOCOL as SEARCH
 from p2pnode.core.search_messages import Question, encode_question
 from p2pnode.core.sync_hello import Hello, circle_tag, encode_hello
 from p2pnode.services.sync_peers import PROTOCOL as SYNC
+from tests.support.rubbish_doors import Doors
 
 IDENTIFY, PING, MESHSUB = "/ipfs/id/1.0.0", "/ipfs/ping/1.0.0", "/meshsub/1.1.0"
 KIB = 1 << 10
@@ -37,8 +38,9 @@ def kad(network: str) -> str:
 
 
 def protocols(network: str) -> tuple[str, ...]:
-    """Every protocol that a node serves."""
-    return IDENTIFY, PING, MESHSUB, kad(network), FETCH, SEARCH, SYNC, JOIN, *BITSWAP
+    """Every protocol that a node ever serves."""
+    doors = Doors(random.Random(0), PeerId(""), PeerId("")).messages
+    return IDENTIFY, PING, MESHSUB, kad(network), FETCH, SEARCH, SYNC, JOIN, *BITSWAP, *doors
 
 
 def framed(payload: bytes) -> bytes:
@@ -51,6 +53,7 @@ class Rubbish:
     def __init__(self, rng: random.Random, me: str, victim: str, circle: CircleId | None = None) -> None:
         self.rng, self.me, self.victim = rng, PeerId(me), PeerId(victim)
         self.circle = circle or CircleId(rng.randbytes(32))
+        self._doors = Doors(rng, self.me, self.victim).messages
 
     def valid(self, protocol: str) -> bytes:
         """A message that an honest peer could send, its frame included."""
@@ -73,6 +76,8 @@ class Rubbish:
             return bytes(encode_varint_prefixed(self._bitswap()))
         if protocol.endswith("/kad/1.0.0"):
             return bytes(encode_varint_prefixed(self._kad().SerializeToString()))
+        if protocol in self._doors:
+            return self._doors[protocol]()
         return rng.randbytes(32)
 
     def _bitswap(self) -> bytes:

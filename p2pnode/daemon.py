@@ -27,8 +27,8 @@ from p2pnode.control.lock import DaemonLock
 from p2pnode.control.server import RemoteSessions, TaskStatus, serve
 from p2pnode.errors import P2pnodeError
 from p2pnode.flood_gate import FloodGate
+from p2pnode.gateway.at_start import keep_metrics, open_gateway
 from p2pnode.gateway.door import Door
-from p2pnode.gateway.metrics import serve_metrics
 from p2pnode.local import notify
 from p2pnode.local.identity import load_or_create, load_or_create_host_key
 from p2pnode.net.nat.outside import Wishes
@@ -38,6 +38,7 @@ from p2pnode.ports import Emit
 from p2pnode.services import metrics
 from p2pnode.services.api import methods, remote_methods
 from p2pnode.services.background import contained
+from p2pnode.services.closed_doors import GATEWAY
 from p2pnode.services.kept_ports import every_interface, keep_ports, kept_ports
 from p2pnode.services.me import Me
 from p2pnode.services.node import Node
@@ -194,11 +195,12 @@ async def open_node(home: Home, settings: Settings, emit: Emit, stop: trio.Event
         async with trio.open_nursery() as nursery:
             node = Node(home, settings, store, network, Me(seed), time.time, emit, stop)
             await node.start(nursery)
-            node.gateway = Door(store, node.reading, nursery)
+            doors = node.doctor.doors
+            node.gateway = door = Door(store, node.reading, nursery, lambda: doors.opened(GATEWAY))
             if settings.gateway:
-                await contained(node.gateway.open, settings.gateway_port)  # a port that is taken costs the gateway only
+                await contained(open_gateway, door, settings.gateway_port, doors)
             if settings.metrics_port:
-                nursery.start_soon(contained, serve_metrics, partial(metrics.text, node), settings.metrics_port)
+                nursery.start_soon(contained, keep_metrics, partial(metrics.text, node), settings.metrics_port, doors)
             yield node
             nursery.cancel_scope.cancel()
 

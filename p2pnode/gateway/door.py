@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -32,10 +33,12 @@ class _Open:
 
 
 class Door:
-    """The gateway of one node. Its connections live in `nursery`."""
+    """The gateway of one node. Its connections live in `nursery`; `on_open` is called whenever it opens."""
 
-    def __init__(self, store: Store, reading: Reading, nursery: trio.Nursery) -> None:
-        self._store, self._reading, self._nursery = store, reading, nursery
+    def __init__(
+        self, store: Store, reading: Reading, nursery: trio.Nursery, on_open: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._reading, self._nursery, self._on_open = store, reading, nursery, on_open
         self._now: _Open | None = None
 
     def state(self) -> Json:
@@ -63,6 +66,7 @@ class Door:
         port = listener.socket.getsockname()[1]
         access = Access(port)
         server = Server(Routes(self._store, self._reading, access).answer)
+        self._on_open()
         self._now = _Open(port, access, trio.CancelScope())
         self._nursery.start_soon(contained, self._run, self._now, server, listener)
         return self.state()

@@ -1,6 +1,7 @@
 """Metrics for Prometheus on 127.0.0.1, when a setting asks for them: one path, one answer, no token, because nothing in it says who.
 
-Only requests that name this machine are answered, so that a page of elsewhere cannot read them through a browser. Called by the daemon.
+Only requests that name this machine are answered, so that a page of elsewhere cannot read them through a browser.
+Called by `gateway.at_start`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from p2pnode.gateway.server import Server
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def serve_metrics(text: Callable[[], Awaitable[str]], port: int) -> None:
-    """Answer `/metrics` with what `text` gives, for ever. RefusedError if the port is taken."""
+async def serve_metrics(text: Callable[[], Awaitable[str]], port: int, opened: Callable[[], None]) -> None:
+    """Answer `/metrics` with what `text` gives, for ever; `opened` when that begins. RefusedError if the port is taken."""
     listener = await listen_here(port)
+    opened()
     access = Access(port)
 
     async def answer(request: Request) -> Response:

@@ -22,6 +22,7 @@ from p2pnode.local.machine import descriptors, free_bytes, lingers, runs_as_user
 from p2pnode.ports import Emit, Json, Network, Reachability, Store, Traffic, Tx, WallClock
 from p2pnode.services import doctor_checks as checks
 from p2pnode.services.announcing import Share
+from p2pnode.services.closed_doors import DOORS, ClosedDoors
 from p2pnode.services.doctor_checks import Finding
 from p2pnode.services.outbox import PROVIDE, root_key
 from p2pnode.services.probe import Probes
@@ -84,6 +85,7 @@ class Doctor:
         self._dialled_back = dialled_back
         self._library, self._settings = library, settings
         self.probes = Probes(network, clock, traffic)
+        self.doors = ClosedDoors()
         self.last: tuple[Finding, ...] = ()
         self.last_at: float | None = None
         self._here_now: tuple[Finding, ...] = ()
@@ -96,12 +98,9 @@ class Doctor:
 
     def health(self) -> Finding | None:
         """What the last looks found to be bad, beside what `reachability` says anyway; None: nothing is known to be."""
-        asked = {finding.check: finding for finding in self.last}
-        now = asked | {finding.check: finding for finding in self._here_now}
-        return next(
-            (finding for finding in now.values() if finding.state == "bad" and finding.check not in SAID_ELSEWHERE),
-            None,
-        )
+        asked = {finding.check: finding for finding in (*self.last, *self._here_now) if finding.check not in DOORS}
+        now = [*asked.values(), *self.doors.findings()]
+        return next((one for one in now if one.state == "bad" and one.check not in SAID_ELSEWHERE), None)
 
     async def examine(self, emit: Emit, *, ask: bool = True) -> tuple[Finding, ...]:
         """Everything, in the order in which a person reads it; `ask` False asks no peer. Each finding is an event, too."""
@@ -138,6 +137,7 @@ class Doctor:
             checks.check_watches(self._watched(), MAX_WATCHED),
             checks.check_limits(self._traffic.waiting_reason()),
             *([linger] if linger is not None else []),
+            *self.doors.findings(),
         ]
 
     async def free_bytes(self) -> int | None:

@@ -82,7 +82,18 @@ def test_without_the_setting_nothing_listens_and_a_taken_port_costs_the_metrics_
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         (tmp_path / "anna").mkdir()
-        (tmp_path / "anna" / "config.toml").write_text(f"metrics_port = {taken.getsockname()[1]}\n")
+        port = taken.getsockname()[1]
+        settings = f"metrics_port = {port}\ngateway = true\ngateway_port = {port}\n"
+        (tmp_path / "anna" / "config.toml").write_text(settings)
         anna = start("anna")
         assert anna.json("status")["peers"] == 0
-        wait_until(lambda: "another program uses it" in anna.log, what="it is said")
+        wait_until(lambda: anna.log.count("another program uses it") == 2, what="it is said of both")
+        health = anna.json("status")["health"]
+        assert health["state"] == "bad" and f"port {port} cannot be opened" in health["words"]
+        told = anna.run("doctor", "--local", check=False)
+        assert told.returncode == 1
+        assert "nothing tells metrics: port" in told.stdout and "set another metrics_port in config.toml" in told.stdout
+        assert "the gateway is closed: port" in told.stdout and "p2pnode gateway --port PORT" in told.stdout
+        anna.run("gateway")
+        told = anna.run("doctor", "--local", check=False)
+        assert "the gateway is closed" not in told.stdout and "nothing tells metrics" in told.stdout

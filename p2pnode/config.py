@@ -7,13 +7,14 @@ Clients need only `find_home` and `Home`: this module imports nothing heavy.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from p2pnode.core.traffic_rules import check_budget, check_rate, parse_schedule
+from p2pnode.core.traffic_rules import check_budget, check_bytes, check_rate, parse_schedule
 from p2pnode.errors import UsageError
 from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
 
@@ -85,7 +86,7 @@ class Settings:
     network: str = "p2pnode"
     """Name of the network: nodes of different names do not find each other, in the DHT or on the local network."""
     library: str = ""
-    """Where fetched works go; empty = `library` in the home."""
+    """Where fetched works go; empty = `library` in the home. Once loaded it is an absolute path: a relative one is in the home."""
     quota_bytes: int = LIBRARY_QUOTA_BYTES
     """Bytes the store may own."""
     floor_bytes: int = DISK_FLOOR_BYTES
@@ -126,8 +127,8 @@ class Settings:
         for name in ("budget_hour_bytes", "budget_month_bytes"):
             check_budget(name, getattr(self, name))
         parse_schedule(self.rate_schedule)
-        if self.quota_bytes < 0 or self.floor_bytes < 0:
-            raise UsageError("quota_bytes and floor_bytes are counts of bytes and cannot be negative")
+        check_bytes("quota_bytes", self.quota_bytes, zero="no room for fetched works")
+        check_bytes("floor_bytes", self.floor_bytes, zero="down to the last byte")
 
 
 def find_home(argument: str | None, environment: Mapping[str, str] = os.environ) -> Home:
@@ -150,14 +151,36 @@ def load_settings(home: Home, environment: Mapping[str, str] = os.environ) -> Se
         variable = VARIABLE_PREFIX + name.upper()
         if variable in environment:
             settings = _apply(settings, {name: _from_text(name, environment[variable])}, variable)
-    return settings
+    return replace(settings, library=_library_path(home, settings.library)) if settings.library else settings
+
+
+def _library_path(home: Home, text: str) -> str:
+    """Absolute, whatever folder a command is called in. UsageError for a folder in which the node keeps other things."""
+    if "\0" in text:
+        raise UsageError("library holds a NUL, which no path has")
+    path = Path(os.path.abspath(home.path / os.path.expanduser(text)))
+    inner = [home.run, home.log]
+    if path == home.path or any(path == folder or folder in path.parents for folder in inner):
+        raise UsageError(
+            f"library is {text!r}: {path} is where the node keeps other things",
+            hint="give the works a folder of their own, like /srv/works; a relative path is in the home",
+        )
+    return str(path)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a ValueError is what is no UTF-8, no TOML, or too long a number
         raise UsageError(f"{path} cannot be read: {error}") from error
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,30}")
+"""In the environment: what is longer is no number that anybody means, and Python reads no number without end."""
 
 
 def _from_text(name: str, text: str) -> object:
@@ -170,7 +193,7 @@ def _from_text(name: str, text: str) -> object:
             return True
         return False if lowered in ("0", "false", "no", "off") else text
     if kind is int:
-        return int(text) if text.strip().isdecimal() else text
+        return int(text) if _NUMBER.fullmatch(text.strip()) else text
     return text
 
 

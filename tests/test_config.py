@@ -42,6 +42,19 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(home:
         ('network = "a/b"', "network"),
         ("this is no TOML", "config.toml"),
         ("a = " + "[" * 5000, "config.toml"),
+        (f"quota_bytes = {2**63}", "quota_bytes is 9223372036854775808"),
+        (f"quota_bytes = {10**15 + 1}", "quota_bytes"),
+        (f"quota_bytes = {'9' * 5000}", "config.toml"),
+        (f"quota_bytes = {'9' * 4000}", "quota_bytes is a number of more than 30 digits"),
+        (f"floor_bytes = {2**64}", "floor_bytes"),
+        (f"budget_hour_bytes = {2**63}", "budget_hour_bytes"),
+        (f"budget_month_bytes = {2**100}", "budget_month_bytes"),
+        (f"rate_up_bytes_s = {2**63}", "rate_up_bytes_s"),
+        (f"rate_down_bytes_s = {2**63}", "rate_down_bytes_s"),
+        ('rate_schedule = ["22:00-07:00 up=999999999999999TB"]', "up is 999999999999999"),
+        ('library = "."', "keeps other things"),
+        ('library = "run/works"', "keeps other things"),
+        ('library = "a\\u0000b"', "NUL"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(home: Home, text: str, named: str) -> None:
@@ -50,7 +63,37 @@ def test_a_mistake_in_the_file_is_named(home: Home, text: str, named: str) -> No
         load_settings(home, {})
 
 
-@pytest.mark.parametrize(("name", "text"), [("P2PNODE_QUOTA_BYTES", "many"), ("P2PNODE_LAN", "perhaps")])
+def test_the_largest_sizes_that_may_be_set(home: Home) -> None:
+    home.config.write_text(f"quota_bytes = {10**15}\nfloor_bytes = {10**15}\nbudget_month_bytes = {10**15}\n")
+    assert load_settings(home, {}).quota_bytes == 10**15
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [("works", "works"), ("works/../other/", "other"), ("library", "library"), ("../beside", "../beside")],
+)
+def test_a_relative_library_is_in_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, path: str
+) -> None:
+    home = Home(tmp_path / "home")
+    home.path.mkdir()
+    home.config.write_text(f'library = "{text}"\n')
+    monkeypatch.chdir("/")
+    assert load_settings(home, {}).library == str((home.path / path).resolve())
+    assert load_settings(home, {"P2PNODE_LIBRARY": text}).library == str((home.path / path).resolve())
+
+
+def test_a_library_elsewhere_stays_where_it_is_and_a_tilde_is_your_home_folder(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
+    assert load_settings(home, {"P2PNODE_LIBRARY": "/srv/works"}).library == "/srv/works"
+    assert load_settings(home, {"P2PNODE_LIBRARY": "~/works"}).library == "/home/anna/works"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("P2PNODE_QUOTA_BYTES", "many"), ("P2PNODE_QUOTA_BYTES", "9" * 5000), ("P2PNODE_LAN", "perhaps")]
+)
 def test_a_mistake_in_the_environment_is_named(home: Home, name: str, text: str) -> None:
     with pytest.raises(UsageError, match=name.removeprefix("P2PNODE_").lower()):
         load_settings(home, {name: text})

@@ -24,6 +24,10 @@ LEAST_BYTES_S: Final = 1024
 """Each way, when a budget is used up: signs of life to a hundred peers; 2.7 GB in a month."""
 TRANSFERS_PERCENT: Final = 90
 """Of a budget, for transfers; the rest is for records, votes and the DHT."""
+MOST_BYTES: Final = 10**15
+"""Of a rate, a budget or a size that is set: a petabyte, which no home reaches. What is more is a slip of the pen, and fits no database."""
+SHOWN_DIGITS: Final = 30
+"""Of a number that is refused: a longer one only fills the screen."""
 MAX_WINDOWS: Final = 50
 """Of one schedule: every hour of every day would be a misuse."""
 
@@ -156,17 +160,27 @@ def bytes_in_words(count: int) -> str:
 
 
 def check_rate(name: str, rate: int) -> None:
-    """UsageError if a rate is negative or too low to be heard."""
+    """UsageError if a rate is negative, too low to be heard, or absurd."""
     if rate < 0 or 0 < rate < LEAST_RATE_BYTES_S:
         raise UsageError(
             f"{name} is {rate} bytes a second", hint=f"at least {LEAST_RATE_BYTES_S}; 0 is no limit at all"
         )
+    check_bytes(name, rate, zero="no limit at all")
 
 
 def check_budget(name: str, budget: int) -> None:
-    """UsageError if a budget is negative."""
-    if budget < 0:
-        raise UsageError(f"{name} is {budget} bytes", hint="a count of bytes; 0 is no budget at all")
+    """UsageError if a budget is negative or absurd."""
+    check_bytes(name, budget, zero="no budget at all")
+
+
+def check_bytes(name: str, count: int, *, zero: str) -> None:
+    """UsageError if no home can mean that many bytes; `zero` says what 0 means."""
+    if not 0 <= count <= MOST_BYTES:
+        shown = str(count) if abs(count) < 10**SHOWN_DIGITS else f"a number of more than {SHOWN_DIGITS} digits"
+        raise UsageError(
+            f"{name} is {shown}",
+            hint=f"a count of bytes, at most {MOST_BYTES} ({bytes_in_words(MOST_BYTES)}); 0 is {zero}",
+        )
 
 
 def _lower(rate: int, trickle: int) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from p2pnode.core.traffic_rules import MOST_BYTES
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
-
-MOST_BYTES = 10**15
-"""Of a rate or budget: a petabyte, which no home reaches."""
 
 
 def describe(node: Node) -> Json:

@@ -21,7 +21,7 @@ from p2pnode.config import Home, find_home, load_settings
 from p2pnode.core.text import safe
 from p2pnode.errors import NotFoundError, P2pnodeError, RefusedError, StoreError, UsageError
 from p2pnode.local.archive import ArchiveWriter, creating_archive
-from p2pnode.local.identity import is_sealed, load_or_create_host_key, open_identity, sealed_file
+from p2pnode.local.identity import check_identity, is_sealed, load_or_create_host_key, open_identity, sealed_file
 from p2pnode.restore import restore
 from p2pnode.store.snapshot import copy_database, kept_paths
 
@@ -100,6 +100,7 @@ def _secrets(home: Home, identity: str, passphrase: str | None) -> dict[str, byt
     """Members that hold keys. UsageError when they should be sealed and there is nothing to seal them with."""
     if identity == "none" or not home.identity.exists():
         return {}
+    check_identity(home.identity)  # a backup of a damaged key would be found out on the day it is needed
     if _is_sealed(home) or identity == "plain":
         data = home.identity.read_bytes()
         return {IDENTITY: data} | (

@@ -10,7 +10,8 @@ import re
 import shutil
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from p2pnode.config import Home
 from p2pnode.errors import DecodeError, P2pnodeError, RefusedError, UsageError
 from p2pnode.filelock import try_lock
 from p2pnode.local.archive import read_archive
-from p2pnode.local.identity import identity_file, open_identity, plain_host_key
+from p2pnode.local.identity import check_identity, identity_file, open_identity, plain_host_key
 from p2pnode.local.keyfile import create_secret
 from p2pnode.store.library_mark import write_mark
 from p2pnode.store.snapshot import prepare_copy
@@ -32,6 +33,7 @@ NOTE = ".p2pnode-restoring"
 """In a library that is being filled: which such folder its works come from."""
 LOST_AND_FOUND = "lost+found"
 """What a new disk holds."""
+_ANOTHER = "use another backup; without one your 24 words bring the identity back: p2pnode identity restore"
 _LIBRARY_LINE = re.compile(r"^[ \t]*library[ \t]*=.*$", re.MULTILINE)
 
 
@@ -84,6 +86,11 @@ def _place(making: Home, name: str) -> str:
 def _make_ready(making: Home, library: str | None, passphrase: str | None) -> dict[str, Any]:
     """Keys unsealed or kept sealed, settings that point to the works' new place, a database that is fit to run on."""
     sealed, host = making.path / "identity.key.sealed", making.path / "host.key.sealed"
+    if making.identity.exists():
+        if sealed.exists():
+            raise DecodeError("this backup holds two identities", hint=_ANOTHER)
+        with _of_the_backup("identity.key"):
+            check_identity(making.identity)
     if sealed.exists():
         create_secret(making.identity, identity_file(_open(sealed, passphrase)))
     if host.exists() and (passphrase or sealed.exists()):
@@ -91,7 +98,8 @@ def _make_ready(making: Home, library: str | None, passphrase: str | None) -> di
     for path in (sealed, host):
         path.unlink(missing_ok=True)
     if not making.database.exists():
-        raise DecodeError("this backup holds no database")
+        raise DecodeError("this backup holds no database", hint=_ANOTHER)
+    library_was = _point_to(making.config, library)
     making.library.mkdir(exist_ok=True)
     for folder, _, names in os.walk(making.library):
         for name in names:
@@ -103,7 +111,7 @@ def _make_ready(making: Home, library: str | None, passphrase: str | None) -> di
         "works_missing": missing,
         "identity": making.identity.exists(),
         "host_key": making.host_key.exists(),
-        "library_was": _point_to(making.config, library),
+        "library_was": library_was,
     }
 
 
@@ -112,10 +120,21 @@ def _open(path: Path, passphrase: str | None) -> bytes:
         raise UsageError(
             "this backup is locked with a passphrase", hint="give it on a terminal or in P2PNODE_BACKUP_PASSPHRASE"
         )
+    with _of_the_backup(path.name):
+        try:
+            return open_identity(path, passphrase).seed
+        except RefusedError as error:
+            raise RefusedError("the passphrase does not open this backup", hint=error.hint) from error
+
+
+@contextmanager
+def _of_the_backup(name: str) -> Iterator[None]:
+    """What is said of a damaged key names the backup, not the place where it lies for the moment."""
     try:
-        return open_identity(path, passphrase).seed
-    except RefusedError as error:
-        raise RefusedError("the passphrase does not open this backup", hint=error.hint) from error
+        yield
+    except DecodeError as error:
+        why = error.message.rpartition(": ")[2]
+        raise DecodeError(f"{name} in this backup is damaged: {why}; nothing was restored", hint=_ANOTHER) from error
 
 
 def _point_to(config: Path, library: str | None) -> str | None:

@@ -30,6 +30,7 @@ SCRYPT_R, SCRYPT_P = 8, 1
 SALT_BYTES, NONCE_BYTES = 16, 12
 BACKUP_WORDS = 24
 _SEAL_DOMAIN = b"p2pnode/identity/1"
+_TAG_BYTES = 16
 _KEY_FILE = re.compile(rf'\s*\{{\s*"format":\s*"(?:{IDENTITY_FORMAT}|{HOST_FORMAT})"'.encode())
 
 
@@ -76,6 +77,15 @@ def is_key_file(head: bytes) -> bool:
 def is_sealed(path: Path) -> bool:
     """Whether opening it takes a passphrase. Errors as `open_identity`, but for the passphrase."""
     return "seed" not in _read_json(path, IDENTITY_FORMAT)
+
+
+def check_identity(path: Path) -> None:
+    """See that the file is an identity, or one behind a passphrase, which alone can tell more. Errors as `open_identity`."""
+    content = _read_json(path, IDENTITY_FORMAT)
+    if "seed" in content:
+        _bytes(path, content, "seed", SEED_BYTES)
+    else:
+        _sealed_parts(path, content)
 
 
 def change_passphrase(path: Path, old: str | None, new: str | None) -> None:
@@ -208,13 +218,7 @@ def _unseal(path: Path, content: dict[str, Any], passphrase: str) -> bytes:
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-    log_n = content.get("log_n")
-    if content.get("kdf") != "scrypt" or content.get("cipher") != "chacha20-poly1305":
-        raise _damaged(path, "it is sealed in a way that this version does not know")
-    if type(log_n) is not int or not 1 <= log_n <= MAX_SCRYPT_LOG_N:
-        raise _damaged(path, "its scrypt cost is out of range")
-    salt, nonce = _bytes(path, content, "salt", SALT_BYTES), _bytes(path, content, "nonce", NONCE_BYTES)
-    sealed = _bytes(path, content, "sealed", SEED_BYTES + 16)
+    log_n, salt, nonce, sealed = _sealed_parts(path, content)
     try:
         return ChaCha20Poly1305(_stretch(passphrase, salt, log_n)).decrypt(nonce, sealed, _SEAL_DOMAIN)
     except InvalidTag as error:
@@ -222,6 +226,17 @@ def _unseal(path: Path, content: dict[str, Any], passphrase: str) -> bytes:
             f"the passphrase does not open {path}",
             hint="check the keyboard layout and the shift lock; without it only the 24 words bring the identity back",
         ) from error
+
+
+def _sealed_parts(path: Path, content: dict[str, Any]) -> tuple[int, bytes, bytes, bytes]:
+    """Cost, salt, nonce, and the sealed seed. DecodeError if the file cannot have been sealed by us."""
+    log_n = content.get("log_n")
+    if content.get("kdf") != "scrypt" or content.get("cipher") != "chacha20-poly1305":
+        raise _damaged(path, "it is sealed in a way that this version does not know")
+    if type(log_n) is not int or not 1 <= log_n <= MAX_SCRYPT_LOG_N:
+        raise _damaged(path, "its scrypt cost is out of range")
+    salt, nonce = _bytes(path, content, "salt", SALT_BYTES), _bytes(path, content, "nonce", NONCE_BYTES)
+    return log_n, salt, nonce, _bytes(path, content, "sealed", SEED_BYTES + _TAG_BYTES)
 
 
 def _stretch(passphrase: str, salt: bytes, log_n: int) -> bytes:

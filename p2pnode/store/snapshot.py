@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
-from p2pnode.errors import DecodeError, NotFoundError
+from p2pnode.errors import DecodeError, NotFoundError, StoreError
 from p2pnode.store.database import BUSY_TIMEOUT_S, connect, translated, write_transaction
 from p2pnode.store.library_mark import META_KEY
 from p2pnode.store.rows import path_of
@@ -20,9 +20,18 @@ from p2pnode.store.tx_records import RESCUE_MARGIN
 
 
 def copy_database(source: str, target: str) -> None:
-    """One consistent copy in a new file. NotFoundError without a database; StoreError if it cannot be read, or the disk is full."""
+    """One consistent copy in a new file.
+
+    NotFoundError without a database; StoreError if it cannot be read or holds nothing at all, or the disk is full.
+    """
     if not os.path.exists(source):
         raise NotFoundError(f"there is no database at {source}", hint="this home has never run a daemon")
+    with translated(source), closing(_open(source)) as old:
+        if not _is_a_nodes(old):
+            raise StoreError(
+                f"{source} is no database of a node: it is empty, or something else",
+                hint="put a copy of it back, or restore an older backup; nothing was written",
+            )
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     with translated(source), closing(_open(source)) as old, closing(_open(target)) as new:
         old.backup(new)
@@ -43,14 +52,34 @@ def prepare_copy(database: str, has: Callable[[str], bool], now: float) -> int:
 
     What is not there counts as begun and not finished, so that `get` fetches it again. Our own sequence numbers begin above whatever was
     signed after the copy was made: two records under one number would be an equivocation. Older schemas are brought up to date.
+    DecodeError if it is damaged, or no database of a node: opened as it is it would become a new one, without a word.
     """
+    with translated(database):
+        _check_copy(database)
     with translated(database), closing(connect(database)) as connection:
-        problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if problem != "ok":
-            raise DecodeError(f"the database in this backup is damaged: {problem}", hint="use another backup")
         gone = write_transaction(connection, lambda db: _settle(db, has, now))
         connection.execute("PRAGMA journal_mode = DELETE")
     return gone
+
+
+def _check_copy(database: str) -> None:
+    try:
+        with closing(_open(database)) as connection:
+            problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if problem == "ok" and not _is_a_nodes(connection):
+                problem = "it is empty, or no database of a node"
+    except sqlite3.OperationalError:
+        raise  # the disk's trouble, not the backup's
+    except sqlite3.DatabaseError as error:
+        problem = str(error)
+    if problem != "ok":
+        raise DecodeError(f"the database in this backup is damaged: {problem}", hint="use another backup")
+
+
+def _is_a_nodes(connection: sqlite3.Connection) -> bool:
+    """Whether it holds a node's tables, of whatever schema. An empty file opens as an empty database."""
+    query = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name IN ('records', 'contents', 'meta')"
+    return bool(connection.execute(query).fetchone()[0] == 3)
 
 
 def _settle(connection: sqlite3.Connection, has: Callable[[str], bool], now: float) -> int:

@@ -6,7 +6,7 @@ import click
 
 from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Command
-from p2pnode.cli.flow_picture import print_tree, write_drawing
+from p2pnode.cli.flow_picture import print_tree, refuse_taken, write_drawing
 from p2pnode.cli.output import moment, plural, print_json, print_json_lines, print_pairs, short_id
 from p2pnode.cli.questions import print_explanation, print_proposals, print_standing
 from p2pnode.core.text import safe
@@ -96,11 +96,13 @@ def vote(call: Call, proposal: str, choice: str | None, reason: str | None) -> N
 @click.option("--circle", help="As this circle sees it.")
 @click.option("--tree", is_flag=True, help="Draw, in text, which steward stands behind which ballot, and through whom.")
 @click.option(
-    "--picture", type=click.Path(dir_okay=False), metavar="FILE.svg", help="Write the same as a drawing for a browser."
+    "--picture", type=click.Path(), metavar="FILE.svg", help="Write the same as a drawing for a browser, to a new file."
 )
 @click.pass_obj
 def explain(call: Call, id: str, circle: str | None, tree: bool, picture: str | None) -> None:
     """Explain a verdict: who counts, what they chose, and what would change it."""
+    if picture is not None:
+        refuse_taken(picture)
     given = {"circle": circle, "svg": picture is not None}
     answer = call.ask("verdict.explain", {"id": id} | {name: value for name, value in given.items() if value})
     drawing = answer.pop("svg", None)

@@ -135,7 +135,8 @@ def _check_numbers(charter: Charter) -> None:
     if charter.k not in VALID_K:
         raise DecodeError(f"k is {charter.k}, not one of {', '.join(map(str, VALID_K))}")
     if f >= count:
-        raise DecodeError(f"f is {f}, but there are only {count} stewards")
+        there = "there is only 1 steward" if count == 1 else f"there are only {count} stewards"
+        raise DecodeError(f"f is {f}, but {there}")
     if comb(count, f) > MAX_STEWARD_SETS:
         raise DecodeError(f"{f} of {count} stewards can be left out in more than {MAX_STEWARD_SETS} ways")
     if f > 0 and 3 * f > count - 1:

@@ -266,7 +266,7 @@ def _enter(tx: Tx, circle: CircleId, charter: Charter, now: float) -> None:
     """Be in a circle from now on, as a reader until somebody vouches; in a fork, as who one was. RefusedError as for joining."""
     if not is_kin(tx, charter):
         raise RefusedError(
-            "it has the salt of another circle of yours and is no fork of it, so you would have the same key in both"
+            "it pretends to be a fork of a circle of yours and is none: you would have the same key in both"
         )
     if any(circle_name(tx, other).casefold() == charter.name.casefold() for other in tx.circles()):
         raise RefusedError("you are in another circle of that name")

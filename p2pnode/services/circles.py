@@ -201,7 +201,7 @@ class Circles:
             raise RefusedError(
                 f"you are the only steward of {view.charter.name!r}, which has {others} other member{'s' if others > 1 else ''}: "
                 "when your vouches run out, nobody is a member any more",
-                hint="if you mean it: p2pnode circle leave CIRCLE --force",
+                hint=f"if you mean it: p2pnode circle leave {id_text(CIRCLE_PREFIX, circle)} --force",
             )
 
     async def join(self, link: str, *, fork: bool = False) -> Json:

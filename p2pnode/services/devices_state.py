@@ -198,7 +198,7 @@ class SharedState:
             if circle in tx.circles():
                 return False
             if not is_kin(tx, charter):
-                raise DecodeError("another circle here has the same salt, and it is no fork")
+                raise DecodeError("it pretends to be a fork of a circle that is here, and is none")
             tx.add_circle(circle, charter.salt, now)
             return True
 

@@ -51,7 +51,7 @@ class ForkNews:
         def write(tx: Tx) -> None:
             refuse_second_name(tx, word.charter.name)
             if not is_kin(tx, word.charter):
-                raise RefusedError("it has another salt than the circle that it says it was forked from")
+                raise RefusedError("it says that it was forked from a circle of yours, and is no fork of it")
             tx.add_circle(word.fork, word.charter.salt, now)
             expect_welcome(tx, word.fork)
 

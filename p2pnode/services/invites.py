@@ -16,7 +16,7 @@ import trio
 from p2pnode.core import encoding
 from p2pnode.core.charter import Charter
 from p2pnode.core.fields import array, digest, integer
-from p2pnode.core.ids import KEY_PREFIX, CircleId, PublicKey, RecordId, id_text
+from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, PublicKey, RecordId, id_text
 from p2pnode.core.invite import (
     EXPIRED,
     INVITE_LIFETIME_S,
@@ -109,7 +109,10 @@ class Invites:
         if not 1 <= uses <= MAX_USES:
             raise UsageError(f"a link lets in 1 to {MAX_USES} people")
         if not MIN_LIFETIME_S <= lifetime_s <= MAX_LIFETIME_S:
-            raise UsageError(f"a link holds from {MIN_LIFETIME_S // 60} minutes to {MAX_LIFETIME_S // 86_400} days")
+            raise UsageError(
+                f"an invite holds from {MIN_LIFETIME_S // 60} minutes to {MAX_LIFETIME_S // 86_400} days",
+                hint=f"in hours: from {MIN_LIFETIME_S / 3600:.2g} to {MAX_LIFETIME_S // 3600}; a day is 24",
+            )
         view = await self._views.of(circle)
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
         refuse_stranger(view, me, "you cannot let others in")
@@ -129,7 +132,7 @@ class Invites:
             if len(tx.meta_with_prefix(META_PREFIX)) >= MAX_INVITES:
                 raise RefusedError(
                     f"{MAX_INVITES} invites are open already",
-                    hint="they expire; or close some: p2pnode circle invites CIRCLE",
+                    hint=f"they expire; or close some: p2pnode circle invites {id_text(CIRCLE_PREFIX, circle)} --close ID",
                 )
             tx.set_meta(_meta_key(invite.secret), _Issued(circle, invite.expires, uses).encode())
 
@@ -163,7 +166,8 @@ class Invites:
             found = [name for name, one in held if one.circle == circle]
             if not found or not id:
                 raise NotFoundError(
-                    f"no invite {id!r} into this circle is open", hint="see: p2pnode circle invites CIRCLE"
+                    f"no invite {id!r} into this circle is open",
+                    hint=f"see: p2pnode circle invites {id_text(CIRCLE_PREFIX, circle)}",
                 )
             if len(found) > 1:
                 raise AmbiguousError(f"{id!r} fits {len(found)} invites")

@@ -167,9 +167,9 @@ class Join:
         circle = invite.circle
         genesis = next(record for record in answer.records if record.id == RecordId(circle))
         if not await self._store.read(lambda tx: is_kin(tx, Charter.of(genesis))):
-            await self._give_up(invite, "it is no fork of a circle of yours, and has its salt")
+            await self._give_up(invite, "it pretends to be a fork of a circle of yours, and is none")
             raise RefusedError(
-                "this circle is no fork of yours, though it has the salt of one: it was not joined",
+                "this circle pretends to be a fork of one of yours and is none: it was not joined",
                 hint="whoever made the link has seen your name in that other circle",
             )
         await self._store.write(lambda tx: _come_in(tx, invite, self._clock()))
@@ -272,9 +272,9 @@ def _begin(tx: Tx, invite: Invite, *, fork: bool) -> None:
     salts = {circle: tx.circle_salt(circle) for circle in tx.circles()} | {one.circle: one.salt for one in others}
     if not fork and any(salt == invite.salt for circle, salt in salts.items() if circle != invite.circle):
         raise RefusedError(
-            "this circle has the salt of another one of yours, so you would have the same key in both",
-            hint="either it is a fork of that circle (then, if you trust whoever gave you the link: p2pnode circle join --fork),"
-            " or somebody wants to find out who you are",
+            f"{invite.name!r} is a fork of a circle of yours, or pretends to be one: you would have the same key in both",
+            hint="if it is one, and you trust whoever gave you the link: p2pnode circle join INVITE --fork;"
+            " if you know of no fork, somebody may want to find out who you are",
         )
     _keep(tx, invite, "it has not been tried yet")
 
@@ -290,7 +290,7 @@ def _check(answer: JoinAccepted, invite: Invite, key: PublicKey) -> None:
     if genesis is None:
         raise DecodeError("the circle's charter is missing")
     if Charter.of(genesis).salt != invite.salt:
-        raise DecodeError("the link names another salt than the circle's charter")
+        raise DecodeError("the link does not fit the circle's charter")
     stewards = Charter.of(genesis).stewards
     vouched = any(record.kind == VOUCH and record.target == key for record in answer.records)
     if not vouched and key not in stewards:

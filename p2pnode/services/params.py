@@ -10,6 +10,8 @@ from p2pnode.errors import UsageError
 
 TEXT_CHARACTERS = 4096
 """Characters of a text where a method says nothing else: room for a long path or summary, too little to fill memory."""
+SHOWN_DIGITS = 18
+"""Of a number that is refused."""
 LIST_ITEMS = 64
 """Items of a list parameter: more creators or tags than any work has."""
 
@@ -58,7 +60,9 @@ class Params:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UsageError(f"{self._method}: {name} must be a number")
         if not least <= value <= most:
-            raise UsageError(f"{self._method}: {name} is {value}; it lies between {least} and {most}")
+            raise UsageError(
+                f"{self._method}: {name} is {_said(value)}; it lies between {_said(least)} and {_said(most)}"
+            )
         try:
             return float(value)
         except OverflowError as error:  # JSON's integers have no end
@@ -117,3 +121,10 @@ class Params:
         if default is None:
             raise UsageError(f"{self._method}: {name} is missing")
         return default
+
+
+def _said(value: float) -> str:
+    """A number for people: 0.166667 instead of sixteen digits, and nothing that fills the screen."""
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**SHOWN_DIGITS else f"a number of more than {SHOWN_DIGITS} digits"
+    return f"{value:.6g}"

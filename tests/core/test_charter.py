@@ -96,7 +96,8 @@ def test_steward_counts_that_are_safe(count: int, f: int) -> None:
 @pytest.mark.parametrize(
     ("count", "f", "why"),
     [
-        (1, 1, "only 1 stewards"),
+        (1, 1, r"f is 1, but there is only 1 steward$"),
+        (2, 2, r"f is 2, but there are only 2 stewards$"),
         (3, 1, "4 stewards or more"),
         (6, 2, "7 stewards or more"),
         (24, 2, "256 ways"),

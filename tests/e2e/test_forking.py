@@ -40,7 +40,7 @@ def test_a_circle_parts_and_each_part_goes_its_own_way(start: Callable[..., Real
     assert (rules["members"], rules["works"], rules["inherited"]["state"]) == (2, 1, "whole")
 
     link = ben.json("circle", "invite", fork)["invite"]
-    with pytest.raises(CommandFailed, match="salt"):
+    with pytest.raises(CommandFailed, match="is a fork of a circle of yours, or pretends to be one"):
         anna.run("circle", "join", link)
     wait_until(
         lambda: anna.json("circle", "show", readers)["announced"], what="anna hears of the fork, and of no other"

@@ -163,8 +163,9 @@ async def test_the_only_steward_of_others_is_asked_before_leaving() -> None:
     async with people("anna", "ben") as (anna, ben):
         circle = await anna.create("Readers")
         await joined(anna, ben, circle)
-        with pytest.raises(RefusedError, match="only steward"):
+        with pytest.raises(RefusedError, match="only steward") as refused:
             await anna.circles.leave(circle)
+        assert refused.value.hint == f"if you mean it: p2pnode circle leave {id_text(CIRCLE_PREFIX, circle)} --force"
         assert len((await anna.circles.list())["items"]) == 1
         await anna.circles.leave(circle, force=True)
         assert (await anna.circles.list())["items"] == []

@@ -70,3 +70,18 @@ def test_anything_else_is_an_error_that_names_the_method(read: Any) -> None:
     )
     with pytest.raises(UsageError, match=r"work\.publish"):
         read(given)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (600 / 3600, "0.166667; it lies between 1.5 and 5"),
+        (float("nan"), "nan; it"),
+        (7, "7; it lies"),
+        (10**400, "a number of more than 18 digits; it"),
+    ],
+)
+def test_a_number_out_of_bounds_is_told_as_people_write_it(value: float, said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        params(hours=value).number("hours", 2, least=1.5, most=5)
+    assert f"hours is {said}" in refused.value.message

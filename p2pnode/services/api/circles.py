@@ -8,12 +8,14 @@ from p2pnode.core.records import CHOICES
 from p2pnode.errors import NotFoundError
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.method import ApiMethod
-from p2pnode.services.invites import MAX_LIFETIME_S, MAX_USES, MIN_LIFETIME_S
+from p2pnode.services.invites import MAX_USES
 from p2pnode.services.join import waiting
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.resolve import find_circle, find_key, find_question
 
+MAX_HOURS = 10**6
+"""Any number that a person can mean: the service says what makes sense."""
 INVITE_CHARACTERS = 8192
 REASON_CHARACTERS = 1000
 
@@ -44,7 +46,9 @@ async def invite(node: Node, params: Params, emit: Emit) -> Json:
     """A link into a circle."""
     circle = await _circle(node, params)
     uses = params.number("uses", 1, least=1, most=MAX_USES)
-    hours = params.number("hours", INVITE_LIFETIME_S / 3600, least=MIN_LIFETIME_S / 3600, most=MAX_LIFETIME_S / 3600)
+    hours = params.number(
+        "hours", INVITE_LIFETIME_S / 3600, least=0, most=MAX_HOURS
+    )  # the service knows what makes sense
     params.end()
     return await node.circles.invites.make(circle, uses=int(uses), lifetime_s=int(hours * 3600))
 

@@ -166,7 +166,8 @@ async def close_host(host: BasicHost) -> None:
     after the other (`network/swarm.py:2306`, `network/connection/swarm_connection.py:262`). Call it shielded.
     """
     swarm = host.get_network()
-    for listener in list(swarm.listeners.values()):
+    while swarm.listeners:  # what is still asked where we listen hears "nowhere", not what a closed socket says
+        _, listener = swarm.listeners.popitem()
         await listener.close()
     with trio.move_on_after(CLOSE_S):
         async with trio.open_nursery() as nursery:

@@ -138,6 +138,7 @@ class SharedState:
 
     async def apply(self) -> None:
         """Do what entries say that were not done here yet; what cannot be done now is tried again."""
+        await self._follow_no_more()
         done = []
         for key, held in list(self._held.items()):
             if held.applied:
@@ -204,6 +205,25 @@ class SharedState:
 
         if await self._store.write(write):
             await self._admission.admit([genesis], circle, SOURCE)
+
+    async def _follow_no_more(self) -> None:
+        """Leave the circles that are followed for the person, once this machine may not; their entries wait, should it be allowed again.
+
+        Where this node is a member by a name of its own it stays one: that is no matter of the certificate.
+        """
+        if self._roster.owner in (None, self._me.profile.public) or self._roster.allows(self._own, SYNC):
+            return
+        left = []
+        for key, held in list(self._held.items()):
+            if not key.startswith(CIRCLE) or not held.applied or not held.entry.value:
+                continue
+            circle = CircleId(_id(key.removeprefix(CIRCLE)))
+            if not await self._circles.joins.is_member(circle):
+                await self._leave(circle)
+                left.append(held.entry)
+        if left:
+            log.info("%d circles are not followed any more: this machine may not sync", len(left))
+        await self._keep(left, applied=False)
 
     async def _leave(self, circle: CircleId) -> None:
         with contextlib.suppress(NotFoundError):  # it was never here

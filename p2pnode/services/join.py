@@ -90,7 +90,7 @@ class Join:
             raise RefusedError("this is your own invite", hint="hand it to the person whom you want to let in")
         if self._clock() > invite.expires:
             raise RefusedError("this invite has expired", hint="ask for a new one")
-        if not await self._is_member(invite.circle):
+        if not await self.is_member(invite.circle):
             await self._store.write(lambda tx: _begin(tx, invite, fork=fork))
             reason = await self._try(invite)
             if reason is not None:
@@ -233,7 +233,8 @@ class Join:
         except P2pnodeError as error:
             log.info("a join failed: %s", error.message)
 
-    async def _is_member(self, circle: CircleId) -> bool:
+    async def is_member(self, circle: CircleId) -> bool:
+        """Whether this node's own name there is a member's; False for a circle that is not here."""
         try:
             view = await self._views.of(circle)
             return view.is_member(await self._store.read(lambda tx: self._me.key(tx, circle).public))

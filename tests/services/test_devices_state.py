@@ -189,6 +189,52 @@ async def test_a_server_follows_the_circles_of_its_owner_and_leaves_with_him() -
 
 
 @pytest.mark.trio
+async def test_a_server_that_may_not_sync_any_more_leaves_the_circles_of_its_owner_and_comes_back_with_the_role() -> (
+    None
+):
+    async with machines(desk="anna", server="nas") as (desk, server):
+        owner, peer = desk.me.profile, server.network.peer_id
+
+        async def certify_again(seq: int, *without: str) -> None:
+            roles = [role for role in SERVER_ROLES if role not in without]
+            await desk.devices.roster.take([certify(owner, peer, "server", roles, seq=seq)])
+            await desk.round(server)
+
+        followed, own = await desk.create("Readers"), await desk.create("Growers")
+        desk.circles.invites.start()
+        link = (await desk.circles.invites.make(own))["invite"]
+        assert (await server.circles.join(link))[
+            "state"
+        ] == "joined"  # before it was a device, say: with a name of its own
+        await desk.round(server)
+        assert await server.store.read(lambda tx: set(tx.circles())) == {followed, own}
+        await certify_again(2, "repair")
+        assert await server.store.read(lambda tx: set(tx.circles())) == {followed, own}
+        await certify_again(3, "sync")
+        assert await server.store.read(lambda tx: set(tx.circles())) == {own}, "its own name's circle is its own matter"
+        assert await desk.store.read(lambda tx: set(tx.circles())) == {followed, own}
+        await desk.round(server)
+        assert await server.store.read(lambda tx: set(tx.circles())) == {own}
+        await certify_again(4)
+        assert await server.store.read(lambda tx: set(tx.circles())) == {followed, own}
+        desk.now += 60
+        await desk.circles.leave(followed, force=True)
+        await desk.round(server)
+        assert await server.store.read(lambda tx: set(tx.circles())) == {own}
+
+
+@pytest.mark.trio
+async def test_a_desk_never_leaves_its_own_circles_whatever_its_certificate_says() -> None:
+    async with machines(desk="anna", other="anna") as (desk, other):
+        circle = await desk.create("Readers")
+        await desk.round(other)
+        less = certify(desk.me.profile, other.network.peer_id, "other", [DRIVE], seq=2)
+        await desk.devices.roster.take([less])
+        await desk.round(other)
+        assert await other.store.read(lambda tx: tx.circles()) == [circle]
+
+
+@pytest.mark.trio
 async def test_what_could_not_be_applied_is_no_wish_to_undo_it() -> None:
     async with machines(desk="anna", laptop="anna") as (desk, laptop):
         circle = await desk.create("Readers")

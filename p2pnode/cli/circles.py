@@ -8,6 +8,7 @@ import click
 
 from p2pnode.cli.call import NETWORK_TIMEOUT_S, Call
 from p2pnode.cli.commands import Command, Group
+from p2pnode.cli.numbers import Finite
 from p2pnode.cli.output import moment, paint, plural, print_json, print_json_lines, print_pairs, print_table, short_id
 from p2pnode.cli.qr import print_qr
 from p2pnode.cli.questions import print_proposals
@@ -175,7 +176,7 @@ def charter(call: Call, circle: str) -> None:
 @circle.command()
 @click.argument("circle")
 @click.option("--uses", type=int, help="How many people it lets in; one unless you say more.")
-@click.option("--hours", type=float, help="How long it holds; a week unless you say otherwise.")
+@click.option("--hours", type=Finite(0), metavar="HOURS", help="How long it holds; a week unless you say otherwise.")
 @click.option("--qr", is_flag=True, help="Show it as a QR code, too.")
 @click.pass_obj
 def invite(call: Call, circle: str, uses: int | None, hours: float | None, qr: bool) -> None:

@@ -5,6 +5,7 @@ Used by every module of commands; holds none itself.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -12,6 +13,22 @@ import click
 from p2pnode.cli.call import Call
 from p2pnode.cli.remote import refuse_remote
 
+OTHER_WORDS = {
+    "complain": "propose flag",
+    "members": "circle show",
+    "rules": "circle charter",
+    "approve": "vote",
+    "reject": "vote",
+    "share": "publish",
+    "add": "publish",
+    "download": "get",
+    "fetch": "get",
+    "start": "daemon",
+    "config": "help settings",
+    "settings": "help settings",
+    "whoami": "identity show",
+}
+"""What people type first, and where it is: words of ordinary speech and of other programs."""
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -117,5 +134,9 @@ class Group(click.Group):
     def _guess(self, ctx: click.Context, name: str) -> str:
         from difflib import get_close_matches  # only a mistake pays for it
 
-        near = get_close_matches(name, self.list_commands(ctx), n=2)
+        groups = [one for one in map(partial(self.get_command, ctx), self.list_commands(ctx)) if isinstance(one, Group)]
+        near = [f"{group.name} {name}" for group in groups if name in group.commands]
+        if ctx.parent is None and name in OTHER_WORDS:
+            near = [OTHER_WORDS[name]]
+        near = near or get_close_matches(name, self.list_commands(ctx), n=2)
         return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -8,6 +8,7 @@ import click
 
 from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Command, Group
+from p2pnode.cli.numbers import Finite
 from p2pnode.cli.output import note, print_json, print_json_lines, print_pairs, print_table, short_id, size
 from p2pnode.cli.progress import Progress
 from p2pnode.cli.works import absolute
@@ -22,7 +23,7 @@ DIFFERENCES_SHOWN = 5
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(0),
+    type=Finite(0),
     metavar="S",
     help="Stop waiting then; the node goes on fetching.",
 )

@@ -11,6 +11,7 @@ import click
 from p2pnode.cli.call import Call
 from p2pnode.cli.commands import Command
 from p2pnode.cli.hits import print_hit_line, print_hits, print_work
+from p2pnode.cli.numbers import Finite
 from p2pnode.cli.output import note, print_json, print_json_lines
 from p2pnode.core.device_path import remote_path
 from p2pnode.errors import UsageError
@@ -78,7 +79,7 @@ def lens_params(lens: str | None, everything: bool) -> dict[str, Any]:
 @click.argument("text", nargs=-1, required=True)
 @click.option("--local", is_flag=True, help="Only what is known here; asks nobody.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0, 120), default=SEARCH_TIMEOUT_S, show_default=True, metavar="SECONDS",
+    "--timeout", "timeout_s", type=Finite(0, 120), default=SEARCH_TIMEOUT_S, show_default=True, metavar="SECONDS",
     help="How long to wait for others.",
 )  # fmt: skip
 @lens_options

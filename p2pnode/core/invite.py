@@ -85,11 +85,18 @@ def parse_invite(link: str) -> Invite:
         body = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
         if base64.b32encode(body).decode().rstrip("=") != encoded:
             raise DecodeError("its last character carries stray bits")
-        return _invite(encoding.decode_map(body))
+        return _invite(_fields(body))
     except ValueError as error:
         raise UsageError("this invite is damaged: some of its characters are missing or foreign", hint=hint) from error
     except DecodeError as error:
         raise UsageError(f"this invite is damaged: {error.message}", hint=hint) from error
+
+
+def _fields(body: bytes) -> Mapping[str, Value]:
+    try:
+        return encoding.decode_map(body)
+    except DecodeError as error:
+        raise DecodeError("it was cut short, or changed on its way") from error
 
 
 def _invite(fields: Mapping[str, Value]) -> Invite:

@@ -12,6 +12,7 @@ from p2pnode.core.ids import (
     KEY_PREFIX,
     QUESTION_PREFIX,
     RECORD_PREFIX,
+    WORK_PREFIX,
     CircleId,
     QuestionId,
     RecordId,
@@ -23,7 +24,7 @@ from p2pnode.core.ids import (
 from p2pnode.core.picture_svg import svg
 from p2pnode.core.record import PROPOSAL
 from p2pnode.core.verdict import CircleView
-from p2pnode.errors import AmbiguousError, NotFoundError
+from p2pnode.errors import AmbiguousError, NotFoundError, UsageError
 from p2pnode.ports import Json, Store, Tx
 from p2pnode.services.inherited import records_of
 from p2pnode.services.me import Me
@@ -36,6 +37,8 @@ from p2pnode.services.views import Views
 
 READ_BALLOTS = 50
 """Whose reasons are read: some milliseconds; with all of them at their longest the answer is still one line of the control socket."""
+SHOWN_CHARACTERS = 60
+"""Of what somebody typed, in an error."""
 REASON_CHARACTERS = 300
 """Of a reason in the answer; a record could hold a book."""
 
@@ -55,6 +58,11 @@ class Explain:
             question, circle = await self._store.read(lambda tx: _question(tx, text, circle_text))
             told = await self._views.ask(circle, lambda view: view.explain(question))
             decisive: QuestionId | None = question
+        elif parts is None or parts[0] != WORK_PREFIX:
+            raise UsageError(
+                f"{text[:SHOWN_CHARACTERS]!r} is neither a work nor a proposal",
+                hint="a work looks like w-abcdef... (p2pnode search), a proposal like p-abcdef... (p2pnode proposals)",
+            )
         else:
             work, circle = await self._work(text, circle_text)
             told, decisive = await self._views.ask(circle, lambda view: _explain_work(view, work))

@@ -138,9 +138,12 @@ def _find(tx: Tx, text: str) -> ForkWord:
         if id_text(CIRCLE_PREFIX, word.fork).startswith(text.strip().lower())
     }
     if not found:
+        if any(id_text(CIRCLE_PREFIX, circle).startswith(text.strip().lower()) for circle in tx.circles()):
+            raise RefusedError("you are in that circle already", hint="your circles: p2pnode circle list")
         raise NotFoundError(
-            f"no fork {text[:16]!r} that you are not in is known here",
-            hint="forks of a circle: p2pnode circle show CIRCLE",
+            f"no fork {text[:16]!r} of a circle of yours is known here",
+            hint="circles are joined with an invite, which a member makes: p2pnode circle invite CIRCLE;"
+            " only forks by their id, which p2pnode circle show names",
         )
     if len(found) > 1:
         raise AmbiguousError(f"{len(found)} forks begin with {text[:16]!r}", hint="give more of its id")

@@ -36,7 +36,7 @@ SHOWN_CHOICES = 5
 
 def find_work(tx: Tx, text: str) -> Work:
     """A work of the catalogue."""
-    low, high = _range(WORK_PREFIX, text, "a work")
+    low, high = _range(WORK_PREFIX, text, "a work", "p2pnode search")
     works = tx.find_works(low, high)
     ids = [work.id for work in works]
     chosen = _one(WORK_PREFIX, text, ids, "work", hint="search for it first, or give its whole id to `get`")
@@ -85,7 +85,7 @@ def circle_name(tx: Tx, circle: CircleId) -> str:
 
 def find_question(tx: Tx, text: str) -> QuestionId:
     """A question that somebody proposed in one of our circles."""
-    low, high = _range(QUESTION_PREFIX, text, "a proposal")
+    low, high = _range(QUESTION_PREFIX, text, "a proposal", "p2pnode proposals")
     found = [*tx.find_targets(low, high, kinds=[PROPOSAL]), *inherited_targets(tx, low, high, PROPOSAL)]
     return QuestionId(_one(QUESTION_PREFIX, text, found, "proposal", hint="open ones: p2pnode circle show CIRCLE"))
 
@@ -95,18 +95,19 @@ def find_key(tx: Tx, text: str) -> PublicKey:
     parts = split_text(text)
     if parts is not None and parts[0] == KEY_PREFIX and len(parts[1]) == TEXT_CHARACTERS:
         return PublicKey(parse_id(KEY_PREFIX, text))
-    low, high = _range(KEY_PREFIX, text, "a key")
+    low, high = _range(KEY_PREFIX, text, "a key", "p2pnode circle show CIRCLE")
     found = [*tx.find_targets(low, high, kinds=[VOUCH]), *inherited_targets(tx, low, high, VOUCH)]
     return PublicKey(
         _one(KEY_PREFIX, text, found, "key", hint="give the whole key; they see it with: p2pnode identity show")
     )
 
 
-def _range(prefix: str, text: str, what: str) -> tuple[bytes, bytes]:
+def _range(prefix: str, text: str, what: str, where: str) -> tuple[bytes, bytes]:
     parts = split_text(text)
     if parts is None or parts[0] != prefix:
         raise UsageError(
-            f"{text!r} is not {what}", hint=f"it looks like {prefix}-abcdef..., whole or from six characters on"
+            f"{text!r} is not {what}",
+            hint=f"it looks like {prefix}-abcdef..., whole or from six characters on; find it with: {where}",
         )
     return prefix_range(parts[1])
 

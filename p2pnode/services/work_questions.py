@@ -79,7 +79,8 @@ class WorkQuestions:
         now = overlay(listed.manifest, listed.history.fields)
         patch = {name: value for name, value in fields.items() if now.get(name, _EMPTY.get(name, "")) != value}
         if not patch:
-            raise UsageError("that would change nothing", hint="see what it says today: p2pnode show WORK")
+            said = f"p2pnode history {id_text(WORK_PREFIX, work)} --circle {id_text(CIRCLE_PREFIX, circle)}"
+            raise UsageError("that would change nothing", hint=f"what the circle says of it today: {said}")
         return await self._edit(circle, work, listed, patch, reason)
 
     async def revert(self, circle: CircleId, work: WorkId, to: QuestionId | None, reason: str) -> Json:

@@ -15,7 +15,9 @@ import pytest
 import trio
 
 from p2pnode.cli import node
+from p2pnode.cli.commands import OTHER_WORDS
 from p2pnode.cli.help import topics
+from p2pnode.cli.main import root
 from p2pnode.cli.marks import MARKS
 from p2pnode.config import Home
 from p2pnode.control.lock import DaemonLock
@@ -95,6 +97,39 @@ def test_usage_errors_are_a_line_and_a_hint(arguments: list[str], cli: Cli) -> N
 
 def test_a_slip_is_guessed(cli: Cli) -> None:
     assert "Did you mean publish or unpublish?" in cli("pubish").err
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("complain", "propose flag"),
+        ("invite", "circle invite"),
+        ("join", "circle join"),
+        ("leave", "circle leave or device leave"),
+        ("expel", "propose expel"),
+        ("edit", "propose edit"),
+        ("members", "circle show"),
+        ("download", "get"),
+    ],
+)
+def test_a_word_that_stands_elsewhere_is_found_there(cli: Cli, word: str, meant: str) -> None:
+    assert f"there is no command {word!r}. Did you mean {meant}?" in cli(word).err
+
+
+def test_what_other_words_lead_to_is_there() -> None:
+    for meant in OTHER_WORDS.values():
+        group, _, name = meant.partition(" ")
+        command = root.commands[group]
+        assert not name or group == "help" or name in getattr(command, "commands", ())
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize(
+    "arguments", [["circle", "invite", "C", "--hours"], ["search", "bees", "--timeout"], ["get", "w-abc", "--timeout"]]
+)
+def test_a_number_without_an_end_is_a_slip(cli: Cli, arguments: list[str], number: str) -> None:
+    said = cli(*arguments, number)
+    assert said.status == 2 and number in said.err
 
 
 def test_after_two_dashes_json_is_a_word(cli: Cli, serve: Serve) -> None:

@@ -47,7 +47,7 @@ async def invite(node: Node, params: Params, emit: Emit) -> Json:
     circle = await _circle(node, params)
     uses = params.number("uses", 1, least=1, most=MAX_USES)
     hours = params.number(
-        "hours", INVITE_LIFETIME_S / 3600, least=0, most=MAX_HOURS
+        "hours", INVITE_LIFETIME_S / 3600, least=-MAX_HOURS, most=MAX_HOURS
     )  # the service knows what makes sense
     params.end()
     return await node.circles.invites.make(circle, uses=int(uses), lifetime_s=int(hours * 3600))

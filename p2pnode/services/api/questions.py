@@ -14,7 +14,7 @@ from p2pnode.errors import NotFoundError, UsageError
 from p2pnode.ports import Emit, Json
 from p2pnode.services.api.description import read_description
 from p2pnode.services.api.method import ApiMethod
-from p2pnode.services.evidence import is_address, with_evidence
+from p2pnode.services.evidence import ADDRESSES, is_address, with_evidence
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
 from p2pnode.services.resolve import find_circle, find_key, find_question
@@ -23,6 +23,8 @@ from p2pnode.services.rule_questions import RuleChange
 METHOD = "proposal.open"
 REASON_CHARACTERS = 1000
 """Of a reason as it is typed; a signed one is shorter still."""
+SHOWN_CHARACTERS = 60
+"""Of what somebody typed, in an error."""
 NO_ROOT = Cid.parse("bafkqaaa")
 """The empty identity CID: stands where a description must name a root and an edit does not."""
 ARRAYS = ("creators", "tags", "identifiers", "sources")
@@ -51,7 +53,14 @@ async def _flag(node: Node, params: Params, circle: CircleId, reason: str) -> Js
 
 async def _piece(node: Node, text: str) -> str:
     """A piece of evidence as it is signed: an address as it stands, a work by its whole id. NotFoundError for an unknown work."""
-    return text if is_address(text) else id_text(WORK_PREFIX, (await node.search.find(text)).id)
+    if is_address(text):
+        return text
+    if not text.strip().lower().startswith(f"{WORK_PREFIX}-"):
+        raise UsageError(
+            f"{text[:SHOWN_CHARACTERS]!r} is neither a work nor an address",
+            hint=f"evidence is a work's id (w-abcdef...) or begins with {', '.join(ADDRESSES)}",
+        )
+    return id_text(WORK_PREFIX, (await node.search.find(text)).id)
 
 
 async def _takedown(node: Node, params: Params, circle: CircleId, reason: str) -> Json:

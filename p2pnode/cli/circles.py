@@ -137,7 +137,8 @@ def _print_circle(answer: dict[str, Any]) -> None:
     if answer.get("announced"):
         print("Come along in a fork with: p2pnode circle join ID")
     if answer.get("expelled"):
-        print("Expelled: " + ", ".join(short_id(key) for key in answer["expelled"]))
+        mine = answer.get("me")
+        print("Expelled: " + ", ".join(short_id(key) + " (you)" * (key == mine) for key in answer["expelled"]))
     for line in answer.get("advice") or []:
         print()
         print(safe(str(line)))
@@ -252,6 +253,9 @@ def _vouch(call: Call, method: str, circle: str, key: str) -> None:
         print_json(answer)
     else:
         print_pairs([("record", answer.get("record"))])
+        if answer.get("expelled"):
+            print("The circle has expelled that key: your vouch carries it once it is readmitted. To ask for that:")
+            print(safe(f"p2pnode propose readmit {circle} {key} --reason WHY"))
 
 
 @click.command(cls=Command)

@@ -38,7 +38,10 @@ class Vouches:
         self._me, self._clock = me, clock
 
     async def give(self, circle: CircleId, whom: PublicKey) -> Json:
-        """Vouch for a key; while an earlier vouch is fresh, that one is the answer. RefusedError if we are no member."""
+        """Vouch for a key; while an earlier vouch is fresh, that one is the answer. RefusedError if we are no member.
+
+        `expelled` tells that it carries nothing yet: the circle would have to readmit the key.
+        """
         view = await self._views.of(circle)
         me = await self._store.read(lambda tx: self._me.key(tx, circle).public)
         if whom == me:
@@ -54,7 +57,7 @@ class Vouches:
 
         record = await self._store.write(write)
         self._admission.changed(circle)
-        return {"record": id_text(RECORD_PREFIX, record.id)}
+        return {"record": id_text(RECORD_PREFIX, record.id), "expelled": whom in view.rules.expelled}
 
     async def revoke(self, circle: CircleId, whom: PublicKey) -> Json:
         """Take a vouch back. NotFoundError if none of ours stands."""

@@ -51,7 +51,9 @@ async def test_a_member_is_expelled_told_why_and_readmitted() -> None:
             await asks.expel(circle, whom, "")
         with pytest.raises(RefusedError, match="not expelled"):
             await asks.readmit(circle, whom, "")
+        assert (await anna.circles.vouches.give(circle, whom))["expelled"] is False
         out = await adopt(anna, await asks.expel(circle, whom, "spam"))
+        assert (await anna.circles.vouches.give(circle, whom))["expelled"] is True, "it carries nothing yet"
         with pytest.raises(RefusedError, match="already"):
             await asks.expel(circle, whom, "spam")
         await anna.tell(ben, circle)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import trio
 
 from p2pnode.core.admission import DEFAULT_CAPS, Caps, belongs, is_early, is_genesis, may_introduce
-from p2pnode.core.ids import NO_CIRCLE, CircleId, PeerId, PublicKey, RecordId
+from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, NO_CIRCLE, CircleId, PeerId, PublicKey, RecordId, id_text
 from p2pnode.core.quarantine import QUARANTINE_BYTES, Quarantine
 from p2pnode.core.record import CHARTER, Record
 from p2pnode.core.records import decode_signed, encode_signed
@@ -140,7 +140,8 @@ class Admission:
         if record.id in batch.waiting:
             raise RefusedError(
                 "nobody in this circle has vouched for you yet, so your records would not be taken",
-                hint="ask a member to be online for your invite, or to run: p2pnode vouch CIRCLE KEY",
+                hint="ask a member to be online for your invite, or to run:"
+                f" p2pnode vouch {id_text(CIRCLE_PREFIX, circle)} {id_text(KEY_PREFIX, record.author)}",
             )
         if record.id not in batch.added and tx.record(record.id) is None:
             raise RefusedError("this circle keeps no more records of one author, or a newer one of yours replaced it")

@@ -83,7 +83,8 @@ def refuse_stranger(view: CircleView, key: PublicKey, consequence: str) -> None:
         question = id_text(QUESTION_PREFIX, view.rules.expelled[key])
         raise RefusedError(
             f"{view.charter.name!r} has expelled you, so {consequence}",
-            hint=f"why: p2pnode explain {question}; a member can propose your return: p2pnode propose readmit {circle} KEY",
+            hint=f"why: p2pnode explain {question}; a member can propose your return:"
+            f" p2pnode propose readmit {circle} {id_text(KEY_PREFIX, key)}",
         )
     raise RefusedError(
         f"nobody's vouch makes you a member of {view.charter.name!r} today, so {consequence}",

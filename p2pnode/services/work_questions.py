@@ -87,7 +87,9 @@ class WorkQuestions:
         """Ask that the description is again what it was after an edit (None: as it was listed). It is an edit like any other."""
         listed = await self._listed(circle, work)
         if to is not None and all(one.id != to for one in listed.history.applied):
-            raise NotFoundError("that is no edit in force of this work", hint="its edits: p2pnode history WORK")
+            raise NotFoundError(
+                "that is no edit in force of this work", hint=f"its edits: p2pnode history {id_text(WORK_PREFIX, work)}"
+            )
         patch = patch_back(listed.manifest, listed.history, to)
         if not patch:
             raise UsageError("it says that already, so there is nothing to revert")

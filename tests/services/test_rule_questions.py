@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from p2pnode.core.charter import Class
-from p2pnode.core.ids import CircleId, QuestionId, parse_id
+from p2pnode.core.ids import CIRCLE_PREFIX, KEY_PREFIX, CircleId, QuestionId, id_text, parse_id
 from p2pnode.core.record import SEAL
 from p2pnode.core.records import SECONDS_A_DAY
 from p2pnode.errors import RefusedError, UsageError
@@ -59,7 +59,9 @@ async def test_a_member_is_expelled_told_why_and_readmitted() -> None:
         await anna.tell(ben, circle)
         with pytest.raises(RefusedError, match="expelled you") as told:
             await ben.circles.cast(out, "reject")
-        assert "readmit" in (told.value.hint or "")
+        assert f"propose readmit {id_text(CIRCLE_PREFIX, circle)} {id_text(KEY_PREFIX, whom)}" in (
+            told.value.hint or ""
+        )
         await adopt(anna, await asks.readmit(circle, whom, "sorry"))
         await anna.tell(ben, circle)
         await ben.circles.cast(out, "reject")

@@ -16,7 +16,8 @@ Told = Mapping[str, Any]
 SECONDS_A_DAY: Final = 86_400
 WORDS: Final = ("supermajority", "sealed")
 """What a rule has or has not, as it is typed."""
-DAYS: Final = re.compile(r"\d{1,3}(\.\d{1,4})?")
+COUNT: Final = re.compile(r"[0-9]{1,9}")
+DAYS: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,4})?")
 
 ASKS: Final[Mapping[str, str]] = {
     "list": "list a work",
@@ -73,12 +74,15 @@ def parse_rule(text: str) -> dict[str, Any]:
     rule: dict[str, Any] = {}
     for part in text.split():
         word, equals, value = part.partition("=")
+        name = "cooldown_days" if word == "cooldown" else word
+        if name in rule:
+            raise UsageError(f"a rule says {word!r} twice", hint=f"leave one of them out: {part!r}, say")
         if word in WORDS and not equals:
-            rule[word] = True
-        elif word in ("b", "q") and value.isdecimal():
-            rule[word] = int(value)
+            rule[name] = True
+        elif word in ("b", "q") and COUNT.fullmatch(value):
+            rule[name] = int(value)
         elif word == "cooldown" and DAYS.fullmatch(value):
-            rule["cooldown_days"] = float(value)
+            rule[name] = float(value)
         else:
             raise UsageError(
                 f"{part!r} in a rule cannot be read",

@@ -33,7 +33,7 @@ from p2pnode.services.ipfs import Ipfs
 from p2pnode.services.lens import refuse_blocked
 from p2pnode.services.running import OnProgress, Running, limit_of
 from p2pnode.services.search import Search
-from p2pnode.services.selection import Selection, both
+from p2pnode.services.selection import Selection, both, chosen_files
 from p2pnode.services.telling import differences, in_words
 from p2pnode.services.transfer import Mode, Transfer, no_limit
 from p2pnode.services.transfer_course import Course
@@ -176,6 +176,8 @@ class Transfers:
                     hint="it goes on in the node; look at it, pause it or cancel it with: p2pnode transfers",
                 )
             providers = len(running.transfer.used_providers)
+        elif only is not None:
+            chosen_files(await read_skeleton(self._store, root), only)  # a slip is told as when it is fetched
         return await self._answer(content, root, work, path, only, providers)
 
     async def _answer(

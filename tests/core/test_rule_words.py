@@ -117,6 +117,16 @@ def test_a_rule_is_typed_and_read_back() -> None:
     assert parse_rule(rule_text(GROWN)) == GROWN
     assert rule_text({"b": 0, "q": 2, "cooldown_s": 8, "sealed": True}) == "b=0 q=2 cooldown=0.0001 sealed"
     assert "then 8 seconds of waiting" in rule_words({"b": 0, "q": 2, "cooldown_s": 8, "sealed": True}, 3)
-    for wrong in ("b=x", "q=-1", "cooldown=", "cooldown=1.", "sealed=1", "odd"):
+    for wrong in (
+        "b=x",
+        "q=-1",
+        "cooldown=",
+        "cooldown=1.",
+        "sealed=1",
+        "odd",
+        "b=1 q=1 b=2",
+        "b=" + "9" * 5000,
+        "b=²",
+    ):
         with pytest.raises(UsageError):
             parse_rule(wrong)

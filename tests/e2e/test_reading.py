@@ -72,6 +72,10 @@ def test_a_work_is_read_fetched_in_part_and_opened(start: Callable[..., RealDaem
     assert whole.stdout.split()[0].decode() == hashlib.sha256(film).hexdigest()
     assert ben.json("get", work)["path"] == got["path"]
     assert [item["state"] for item in ben.lines("list")] == ["kept"]
+    for daemon in (ben, anna):
+        for slip in (("get", work, "--only", "none"), ("open", f"{work}/none", "--print")):
+            said = daemon.run(*slip, check=False)
+            assert said.returncode == 4 and "there is no 'none' in this work" in said.stderr
     assert _shell(ben, f"CAT {work}").returncode == 2  # a folder
     assert _shell(ben, f"CAT {work}/none").returncode == 4
 

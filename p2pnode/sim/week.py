@@ -74,6 +74,7 @@ class Report:
     proposed: int = 0
     ballots: int = 0
     refused: int = 0
+    attacks: int = 0
     adopted: int = 0
     records: int = 0
     sessions: int = 0
@@ -189,6 +190,7 @@ class Week:
             self.writer.ballot(first, self.circle, question, choice, counter=7) for choice in ("approve", "reject")
         ]
         await self.bad.admission.admit([encode_signed(record) for record in records], self.circle, SWARM_PEER)
+        self.report.attacks += 1
         self._happened("attacked", question.hex())
 
     async def _look(self, resident: Resident) -> None:

@@ -33,7 +33,7 @@ def test_a_hundred_nodes_live_through_a_week(capsys: pytest.CaptureFixture[str])
     report = simulated(nodes=100, days=7, seed=1)
     with capsys.disabled():
         print(f"\n{report['proposed']} questions, {report['ballots']} ballots, {report['sessions']} streams, seed 1")
-    assert report["proposed"] > 5 and report["ballots"] > 300 and report["adopted"] > 2
+    assert report["proposed"] > 5 and report["ballots"] > 300 and report["adopted"] > 2 and report["attacks"] > 0
 
 
 def test_one_seed_is_one_run_and_another_seed_another() -> None:

@@ -20,6 +20,9 @@ from p2pnode.limits import DISK_FLOOR_BYTES, LIBRARY_QUOTA_BYTES
 
 HOME_VARIABLE = "P2PNODE_HOME"
 VARIABLE_PREFIX = "P2PNODE_"
+NETWORK_CHARACTERS = 63
+"""Of a network's name, as of a name in DNS: it stands in protocol ids and in answers of the local network."""
+_NETWORK = re.compile(rf"[A-Za-z0-9._-]{{1,{NETWORK_CHARACTERS}}}")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -115,8 +118,11 @@ class Settings:
     def __post_init__(self) -> None:
         if self.log_level not in LOG_LEVELS:
             raise UsageError(f"log_level is {self.log_level!r}", hint=f"one of: {', '.join(LOG_LEVELS)}")
-        if not self.network or not all(c.isascii() and (c.isalnum() or c in "-_.") for c in self.network):
-            raise UsageError(f"network is {self.network!r}", hint="letters, digits, dash, underscore and dot only")
+        if not _NETWORK.fullmatch(self.network):
+            raise UsageError(
+                f"network is {self.network[:NETWORK_CHARACTERS]!r}",
+                hint=f"1 to {NETWORK_CHARACTERS} letters, digits, dashes, underscores and dots, and nothing else",
+            )
         for name, zero in (("gateway_port", "a free one"), ("metrics_port", "none")):
             if not 0 <= getattr(self, name) <= 65535:
                 raise UsageError(

@@ -40,6 +40,8 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(home:
         ("listen = [5]", "listen"),
         ('log_level = "loud"', "log_level"),
         ('network = "a/b"', "network"),
+        ('network = ""', "network"),
+        (f'network = "{"x" * 64}"', "network"),
         ("this is no TOML", "config.toml"),
         ("a = " + "[" * 5000, "config.toml"),
         (f"quota_bytes = {2**63}", "quota_bytes is 9223372036854775808"),

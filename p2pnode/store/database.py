@@ -83,6 +83,8 @@ def _translated(message: str, reason: str) -> StoreError:
 def _hint(reason: str) -> str:
     if "readonly" in reason or "read-only" in reason or "permission" in reason or "unable to open" in reason:
         return "make the node's home and library writable for this user"
+    if "file exists" in reason or "not a directory" in reason:
+        return "a file lies where a folder should be: move it away, or name another folder"
     if "locked" in reason or "busy" in reason:
         return "another program holds the database: close it and try again"
     if "not a database" in reason or "malformed" in reason or "corrupt" in reason:

@@ -322,3 +322,13 @@ async def test_a_folder_in_place_of_the_database_is_said(tmp_path: Path) -> None
         async with opened(tmp_path):
             raise AssertionError
     assert isinstance(caught.value, StoreError) and caught.value.hint
+
+
+@pytest.mark.trio
+async def test_a_file_where_the_library_should_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "works").write_text("mine")
+    with pytest.raises(StoreError) as caught:
+        async with open_store(str(tmp_path / "node.db"), str(tmp_path / "works"), 10**9, 0, lambda: 0.0):
+            pass
+    assert str(tmp_path / "works") in caught.value.message and "name another folder" in (caught.value.hint or "")
+    assert (tmp_path / "works").read_text() == "mine"

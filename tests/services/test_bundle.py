@@ -91,7 +91,7 @@ async def test_names_and_salts_that_are_taken_keep_a_circle_out(tmp_path: Path) 
         salt = await anna.store.read(lambda tx: tx.circle_salt(first))
         await ben.store.write(lambda tx: tx.add_circle(CircleId(b"x" * 32), salt or b"", 0.0))
         await ben.store.write(lambda tx: tx.remove_circle(second))
-        assert "salt" in (await ben.read(tmp_path / "a.car", follow_all=True))["circles"][0]["reason"]
+        assert "pretends to be a fork" in (await ben.read(tmp_path / "a.car", follow_all=True))["circles"][0]["reason"]
 
 
 async def test_a_fork_of_ones_own_circle_comes_in_by_a_bundle_when_it_is_followed(tmp_path: Path) -> None:

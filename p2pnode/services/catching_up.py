@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from p2pnode.core.ids import CircleId
+from p2pnode.core.ids import CircleId, PeerId
 
 HEAD_START_S = 1.0
 """For an introduction and the first records, over a line of 200 ms: then the next session begins beside a silent one."""
@@ -29,7 +29,8 @@ MANY_RECORDS = 64
 class Turn:
     """One session: what it has brought so far, and until when others had better wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, peer: PeerId) -> None:
+        self.peer = peer
         self._began_at = self._heard_at = trio.current_time()
         self._brought = 0
         self.is_trusted: Callable[[], bool] = lambda: False
@@ -60,28 +61,39 @@ class Turn:
 class CatchingUp:
     """The sessions that run, by circle: those that we began, and those that peers began."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: PeerId) -> None:
+        self._own = own
         self._ours: dict[CircleId, list[Turn]] = {}
         self._theirs: dict[CircleId, list[Turn]] = {}
         self._ended = trio.Event()
 
     @asynccontextmanager
-    async def begun(self, circle: CircleId) -> AsyncIterator[Turn]:
+    async def begun(self, circle: CircleId, peer: PeerId) -> AsyncIterator[Turn]:
         """For a session that we begin: when no other one is worth waiting for."""
         await self._until(lambda: max(self._holds_until(self._ours, circle), self._brings_until(circle)))
-        with self._running(self._ours, circle) as turn:
+        with self._running(self._ours, circle, peer) as turn:
             yield turn
 
     @asynccontextmanager
-    async def served(self, circle: CircleId) -> AsyncIterator[Turn | None]:
-        """For a session that a peer began: after a moment at most. None if it would bring the same records once more."""
-        with trio.move_on_after(SERVED_WAIT_S):
-            await self._until(lambda: max(self._holds_until(which, circle) for which in (self._ours, self._theirs)))
-        if any(turn.brings_many for turn in self._all(circle)):
+    async def served(self, circle: CircleId, peer: PeerId) -> AsyncIterator[Turn | None]:
+        """For a session that a peer began: after a moment at most. None if it would bring the same records once more.
+
+        Where both sides begin one at the same time, that of the smaller peer ID goes on: both sides know which that is.
+        """
+        if self._begun_with(circle, peer):
+            is_twin = self._own < peer
+        else:
+            is_twin = False
+            with trio.move_on_after(SERVED_WAIT_S):
+                await self._until(lambda: max(self._holds_until(which, circle) for which in (self._ours, self._theirs)))
+        if is_twin or any(turn.brings_many for turn in self._all(circle)):
             yield None
             return
-        with self._running(self._theirs, circle) as turn:
+        with self._running(self._theirs, circle, peer) as turn:
             yield turn
+
+    def _begun_with(self, circle: CircleId, peer: PeerId) -> bool:
+        return any(turn.peer == peer for turn in self._ours.get(circle, ()))
 
     async def _until(self, until: Callable[[], float]) -> None:
         while (wait_s := until() - trio.current_time()) > 0:
@@ -98,8 +110,8 @@ class CatchingUp:
         return max((turn.brings_until() for turn in self._all(circle)), default=0.0)
 
     @contextmanager
-    def _running(self, which: Turns, circle: CircleId) -> Iterator[Turn]:
-        turn = Turn()
+    def _running(self, which: Turns, circle: CircleId, peer: PeerId) -> Iterator[Turn]:
+        turn = Turn(peer)
         turns = which.setdefault(circle, [])
         turns.append(turn)
         try:

@@ -65,7 +65,7 @@ class SyncPeers:
         self._buckets = TokenBuckets(SESSIONS_PER_S, SESSION_BURST)
         self._salted = TokenBuckets(SALTED_PER_DAY / DAY_S, SALTED_PER_DAY)
         self._rests, self._days = Rests(), Days()
-        self._catching_up = CatchingUp()
+        self._catching_up = CatchingUp(network.peer_id)
         self.on_news: Callable[[CircleId, PeerId], None] = lambda circle, source: None
         """Called when a session with that peer brought a few records: what gossip should have."""
 
@@ -130,7 +130,7 @@ class SyncPeers:
 
     async def _begin_until_settled(self, peer: PeerId, circle: CircleId) -> bool:
         for _ in range(CUTS_FOLLOWED):
-            async with self._catching_up.begun(circle) as turn, self._limit:
+            async with self._catching_up.begun(circle, peer) as turn, self._limit:
                 outcome = await self._begin(peer, circle, turn)
             if outcome is None or outcome.complete or not outcome.new:
                 if outcome is not None and outcome.salted and not outcome.complete:
@@ -182,7 +182,7 @@ class SyncPeers:
             if busy or circle is None:
                 await refuse(stream, "busy" if busy else "no_circle")
                 return
-            async with self._catching_up.served(circle) as turn:
+            async with self._catching_up.served(circle, peer) as turn:
                 await self._answer(stream, circle, keys[circle], hello, turn)
         except (PeerError, DecodeError) as error:
             self._network.penalise(peer, PEER_ERROR_POINTS, f"sync: {error.message}")

@@ -141,10 +141,12 @@ async def test_without_peers_it_says_what_is_not_known(tmp_path: Path) -> None:
     assert {found[name].state for name in ("read_back", "found", "clock")} == {"note"}
 
 
-async def test_what_is_bad_is_known_without_asking_until_it_is_well(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_what_is_bad_is_known_without_asking_until_it_is_well(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with three(tmp_path) as (anna, _, _), trio.open_nursery() as nursery:
         assert anna.doctor.health() is None
-        anna.doctor._settings = Settings(floor_bytes=10**15)
+        monkeypatch.setattr(anna.store, "free_bytes", lambda: 17)
         nursery.start_soon(anna.doctor.run)
         await trio.sleep(LOOK_S + 60)
         bad = anna.doctor.health()

@@ -58,8 +58,8 @@ def effective(records: Iterable[Record]) -> Record | None:
 
 def _survivors(records: Iterable[Record]) -> tuple[Record, ...]:
     distinct = {record.id: record for record in records}
-    if not distinct:
-        return ()
+    if len(distinct) < PROOF_RECORDS:  # nearly every register: nothing to compare
+        return tuple(distinct.values())
     highest = max(record.seq for record in distinct.values())
     top = sorted((record for record in distinct.values() if record.seq == highest), key=lambda record: record.id)
     return tuple(top[:PROOF_RECORDS])

@@ -97,6 +97,34 @@ def test_a_view_that_follows_another_says_what_a_fresh_one_says(seed: int, rng: 
     assert b"\n".join(map(explain.canonical, told)) == explained(circle, records)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 5), st.randoms(use_true_random=False))
+def test_what_is_taken_over_into_later_days_says_what_a_fresh_view_says(seed: int, rng: random.Random) -> None:
+    """Days pass and vouches run out on some of them, all of them in the end; every day is counted upon the one before."""
+    circle, _ = lively(seed)
+    everyone = ["founder", *range(14)]
+    for by in everyone:
+        circle.vouch(by, rng.choice(everyone), day=DAY - rng.randrange(1, 4))
+    view = circle.view()
+    for day in sorted({DAY + 1, *(DAY + circle.charter.vouch_days + off for off in range(-4, 1))}):
+        for asked in view.questions():
+            view.explain(asked.question.id)
+        view = CircleView(circle.charter, circle.records, day, previous=view)
+        told = [view.explain(asked.question.id) for asked in view.questions()]
+        told += [view.explain_work(work) for work in view.works()]
+        assert b"\n".join(map(explain.canonical, told)) == explained(circle, circle.records, day)
+
+
+def test_a_day_on_which_no_vouch_runs_out_counts_nothing_anew() -> None:
+    circle, question = lively()
+    today = circle.view()
+    tally = today.decide(question).tally
+    tomorrow = CircleView(circle.charter, circle.records, DAY + 1, previous=today)
+    assert tomorrow.decide(question).tally is tally
+    last = CircleView(circle.charter, circle.records, DAY + circle.charter.vouch_days, previous=tomorrow)
+    assert last.decide(question).tally is not tally
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 5), st.randoms(use_true_random=False))
 def test_a_view_that_takes_ballots_one_by_one_says_what_a_fresh_one_says(seed: int, rng: random.Random) -> None:

@@ -13,7 +13,7 @@ from p2pnode.tui.modals.charter import CharterForm
 from p2pnode.tui.modals.invite import InvitesWindow, InviteWindow, qr_lines
 from p2pnode.tui.modals.vote import VoteForm
 from p2pnode.tui.rows import Rows
-from p2pnode.tui.screens.circles import circle_advice
+from p2pnode.tui.screens.circles import about_member, circle_advice, member_row
 from p2pnode.tui.screens.history import back
 from p2pnode.tui.screens.question import QuestionPage, picture_lines
 from tests.tui import world
@@ -181,6 +181,13 @@ def test_the_circle_is_told_what_would_be_well_done() -> None:
     grown = world.RULES | {"classes": {"list": world.FOUNDED | {"b": 1}}}
     assert circle_advice({"members": 12, "rules": grown, "roll": []}) == []
     assert circle_advice({"members": 11, "rules": world.RULES, "roll": world.SOLDERERS}) == []
+
+
+def test_a_key_on_the_roll_says_what_can_be_done_about_it() -> None:
+    assert "^p Readmit" in about_member({"key": world.BEN, "expelled": True})
+    assert "x proposes to expel" in about_member({"key": world.BEN})
+    assert "x proposes" not in about_member({"key": world.BEN, "steward": True}) + about_member({"me": True})
+    assert [cell.plain for cell in member_row({"key": world.BEN, "expelled": True}).cells][1:] == ["expelled", "–", "–"]
 
 
 def test_going_back_undoes_the_edits_in_force_after_it() -> None:

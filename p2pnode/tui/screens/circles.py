@@ -208,7 +208,7 @@ class CirclesPage(Page):
     def _show_panes(self) -> None:
         tabs = []
         for pane, (key, name) in PANES.items():
-            count = len(self.query_one(f"#{pane}", Rows).rows)
+            count = sum(not (row.data or {}).get("expelled") for row in self.query_one(f"#{pane}", Rows).rows)
             style = "$text on $primary bold" if pane == self.pane else "$foreground-muted"
             tabs.append(styled(f" {key} {name} {count} ", style).stylize(click(f"pane.{pane}")))
         self.query_one("#panes", Static).update(Content(" ").join(tabs))
@@ -231,7 +231,7 @@ class CirclesPage(Page):
         if event.rows.id == "circles":
             self.show_pane(self.pane)
         elif event.rows.id == "members":
-            self.node_app.say("+ vouches for this key, - takes your vouch back, x proposes to expel it.")
+            self.node_app.say(about_member(event.row.data))
         elif event.rows.id == "rules":
             self.node_app.action_act("charter.change")
         elif event.rows.id == "open":
@@ -317,10 +317,21 @@ def member_row(member: Answer) -> Row:
     cells = (
         Content(words.short_id(member.get("key", ""))),
         styled(", ".join(filter(None, notes)), "$text-accent"),
-        Content(str(number(member, "hops"))),
-        Content(str(number(member, "vouched_by"))),
+        Content("–" if member.get("expelled") else str(number(member, "hops"))),
+        Content("–" if member.get("expelled") else str(number(member, "vouched_by"))),
     )
     return Row(str(member.get("key", "")), cells, data=member)
+
+
+def about_member(member: Answer) -> str:
+    """What can be done about a key on the roll."""
+    if member.get("expelled"):
+        return "The circle expelled this key. ^p Readmit proposes that it comes back."
+    if member.get("me"):
+        return "That is you. ^p Leave circle takes you out of it."
+    if member.get("steward"):
+        return "A steward. + vouches for this key, - takes your vouch back; ^p Recall steward, where you are one too."
+    return "+ vouches for this key, - takes your vouch back, x proposes to expel it."
 
 
 def listed_row(work: Answer) -> Row:

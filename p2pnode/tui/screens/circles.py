@@ -78,7 +78,7 @@ class CirclesPage(Page):
             Column("", 1),
             Column("Title"),
             Column("By", 14),
-            Column("Verdict", 10),
+            Column("Verdict", 10, keep=2),
             id="listed",
             about="What the circle decided to list. o opens, g fetches.",
         )

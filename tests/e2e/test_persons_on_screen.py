@@ -9,6 +9,7 @@ import pytest
 from textual.widgets import Button, Input
 
 from p2pnode.config import Home
+from p2pnode.tui.actions import BY_ID
 from p2pnode.tui.modals.persons import ExpelForm, ReadmitForm
 from p2pnode.tui.modals.propose import EditForm, RevertForm
 from p2pnode.tui.modals.vote import VoteForm
@@ -34,13 +35,28 @@ async def send(pilot: P2pPilot, form: type, **values: str) -> None:
     await settled(pilot)
 
 
+async def act(pilot: P2pPilot, action: str, pane: str, row: str = "") -> None:
+    """Do this with a row of a pane (the one under the cursor), as soon as the screen lets a person: an answer may still be on its way."""
+
+    def can() -> bool:
+        rows = pilot.app.screen.query_one(f"#{pane}", Rows)
+        return (not row or rows.select(row)) and not BY_ID[action].reason(app_of(pilot).situation)
+
+    await until(pilot, can, action, DEADLINE_S)
+    app_of(pilot).action_act(action)
+
+
 async def approve(pilot: P2pPilot) -> None:
     """Approve the question under the cursor of the circle's page."""
     await pilot.press("a")
-    await until(pilot, lambda: pilot.app.screen.query_one("#open", Rows).rows, "the question", DEADLINE_S)
-    await pilot.press("v")
-    await until(pilot, lambda: isinstance(pilot.app.screen, VoteForm), "the ballot", DEADLINE_S)
+    await act(pilot, "ballot.cast", "open")
+
+    def form() -> VoteForm | None:
+        return pilot.app.screen if isinstance(pilot.app.screen, VoteForm) and pilot.app.screen.focused else None
+
+    await until(pilot, form, "the ballot", DEADLINE_S)
     await pilot.press("a")
+    await until(pilot, lambda: (ballot := form()) and ballot.choice == "approve", "the choice", DEADLINE_S)
     await send(pilot, VoteForm)
 
 
@@ -56,15 +72,13 @@ async def test_a_member_is_expelled_and_comes_back(start: Callable[..., RealDaem
         await settled(pilot)
         await pilot.press("4", "m")
         await until(pilot, lambda: "m Members 2" in screen_text(pilot), "the roll", DEADLINE_S)
-        assert pilot.app.screen.query_one("#members", Rows).select(key)
-        await pilot.press("x")
+        await act(pilot, "member.expel", "members", key)
         await send(pilot, ExpelForm, reason="made-up keys")
         await approve(pilot)
         await until(pilot, lambda: "m Members 1" in screen_text(pilot), "one member less", DEADLINE_S)
         await pilot.press("m")
         await until(pilot, lambda: "expelled" in screen_text(pilot), "the expelled key", DEADLINE_S)
-        assert pilot.app.screen.query_one("#members", Rows).select(key)
-        app_of(pilot).action_act("member.readmit")
+        await act(pilot, "member.readmit", "members", key)
         await send(pilot, ReadmitForm)
         await approve(pilot)
         await until(pilot, lambda: "m Members 2" in screen_text(pilot), "two members again", DEADLINE_S)
@@ -84,18 +98,17 @@ async def test_a_description_goes_back_to_what_it_was(start: Callable[..., RealD
     async with app_at(Home(anna.home), SIZE) as pilot:
         await settled(pilot)
         await pilot.press("4", "w")
-        await until(pilot, lambda: pilot.app.screen.query_one("#listed", Rows).rows, "the work", DEADLINE_S)
-        await pilot.press("e")
+        await act(pilot, "proposal.edit", "listed")
         await send(pilot, EditForm, title="Wasps")
         await approve(pilot)
         await until(pilot, lambda: title() == "Wasps", "the edit", DEADLINE_S)
-        await pilot.press("w", "z")
+        await pilot.press("w")
+        await act(pilot, "work.history", "listed")
         await until(pilot, lambda: isinstance(pilot.app.screen, HistoryPage), "the history", DEADLINE_S)
         await until(pilot, lambda: len(pilot.app.screen.query_one("#steps", Rows).rows) == 3, "its steps", DEADLINE_S)
         rows = pilot.app.screen.query_one("#steps", Rows)
         listing = next(row.key for row in rows.rows if row.data.get("class") == "list")
-        assert rows.select(listing)
-        await pilot.press("x")
+        await act(pilot, "work.revert", "steps", listing)
         await until(pilot, lambda: "- Wasps" in screen_text(pilot), "what changes", DEADLINE_S)
         await send(pilot, RevertForm)
         await pilot.press("escape")

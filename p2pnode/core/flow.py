@@ -60,12 +60,15 @@ class FlowGraph:
         self.tails: list[int] = []
         self.into: list[list[int]] = [[] for _ in range(2 * self.size)]
         self._first_vouch_arc: list[int] = []
+        nodes = list(
+            range(2 * self.size)
+        )  # one object a number, not one an arc: what a walk touches fits a processor's cache
         for key in range(self.size):
-            self._add_arc(2 * key, 2 * key + 1)
+            self._add_arc(nodes[2 * key], nodes[2 * key + 1])
         for key, targets in enumerate(vouches):
             self._first_vouch_arc.append(len(self.tails))
             for target in targets:
-                self._add_arc(2 * key + 1, 2 * target)
+                self._add_arc(nodes[2 * key + 1], nodes[2 * target])
         self._first_vouch_arc.append(len(self.tails))
 
     def for_stewards(self, stewards: Collection[int], capacity: int) -> StewardNetwork:

@@ -18,7 +18,7 @@ every node gives up on the same graph at the same point.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 EDGE_SHARE = 3
 """A vouch carries K/3: three vouches exhaust a key, so nobody's whole weight stands behind one friend."""
@@ -57,6 +57,7 @@ class FlowGraph:
 
     def __init__(self, vouches: Sequence[Sequence[int]]) -> None:
         self.size = len(vouches)
+        self._vouches = vouches
         self.tails: list[int] = []
         self.into: list[list[int]] = [[] for _ in range(2 * self.size)]
         self._first_vouch_arc: list[int] = []
@@ -80,6 +81,23 @@ class FlowGraph:
             for arc in range(self._first_vouch_arc[steward], self._first_vouch_arc[steward + 1], 2):
                 left[arc] = _UNLIMITED
         return StewardNetwork(self, sorted(stewards), left)
+
+    def first_distances(self, stewards: Iterable[int]) -> list[int]:
+        """`distances` before anything flows, when every arc is usable the way there and none the way back: a walk over keys."""
+        never = 2 * self.size + 1
+        distance = [never] * (2 * self.size)
+        queue = list(stewards)
+        for steward in queue:
+            distance[2 * steward + 1] = 0
+        for key in queue:
+            entrance = distance[2 * key + 1] + 1
+            for target in self._vouches[key]:
+                if distance[2 * target] == never:
+                    distance[2 * target] = entrance
+                    if distance[2 * target + 1] == never:  # a steward's exit is a source
+                        distance[2 * target + 1] = entrance + 1
+                        queue.append(target)
+        return distance
 
     def distances(self, sources: Sequence[int], left: Sequence[int]) -> list[int]:
         """Every node's distance in usable arcs from the nearest source, 2 * size + 1 where there is no way."""
@@ -111,7 +129,7 @@ class StewardNetwork:
         self.graph = graph
         self.capacities = capacities
         self.sources = [2 * steward + 1 for steward in stewards]
-        self.distances = graph.distances(self.sources, capacities)
+        self.distances = graph.first_distances(stewards)
 
     def counted(self, voters: Sequence[int], budget: Budget) -> list[int]:
         """The voters, in the order given, whose ballots count together; their number is the maximum flow.

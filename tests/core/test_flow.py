@@ -51,6 +51,17 @@ def test_which_ballots_count_is_the_greedy_basis_of_a_maximum_flow(
     assert len(counted(*question)) == reference_flow(*question)
 
 
+@settings(max_examples=200, deadline=None)
+@given(questions())
+def test_the_first_distances_are_those_of_any_walk(
+    question: tuple[list[list[int]], list[int], int, list[int]],
+) -> None:
+    vouches, stewards, k, _ = question
+    graph = FlowGraph(vouches)
+    network = graph.for_stewards(stewards, k)
+    assert network.distances == graph.distances(network.sources, network.capacities)
+
+
 def test_ballots_make_way_for_one_another() -> None:
     """Graphs so thin that a later voter is only reached when an earlier one is sent another way round; one in some twenty needs it."""
     rng = random.Random(3)

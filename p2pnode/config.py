@@ -177,11 +177,7 @@ def _library_path(home: Home, text: str) -> str:
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (
-        OSError,
-        ValueError,
-        RecursionError,
-    ) as error:  # a ValueError is what is no UTF-8, no TOML, or too long a number
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, no TOML, or too long a number
         raise UsageError(f"{path} cannot be read: {error}") from error
 
 

@@ -61,9 +61,8 @@ class FlowGraph:
         self.tails: list[int] = []
         self.into: list[list[int]] = [[] for _ in range(2 * self.size)]
         self._first_vouch_arc: list[int] = []
-        nodes = list(
-            range(2 * self.size)
-        )  # one object a number, not one an arc: what a walk touches fits a processor's cache
+        # One object a number, not one an arc: what a walk touches fits a processor's cache.
+        nodes = list(range(2 * self.size))
         for key in range(self.size):
             self._add_arc(nodes[2 * key], nodes[2 * key + 1])
         for key, targets in enumerate(vouches):

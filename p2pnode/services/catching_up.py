@@ -58,6 +58,9 @@ class Turn:
         return self._brought > MANY_RECORDS and trio.current_time() < self.brings_until()
 
 
+Turns = dict[CircleId, list[Turn]]
+
+
 class CatchingUp:
     """The sessions that run, by circle: those that we began, and those that peers began."""
 
@@ -80,13 +83,11 @@ class CatchingUp:
 
         Where both sides begin one at the same time, that of the smaller peer ID goes on: both sides know which that is.
         """
-        if self._begun_with(circle, peer):
-            is_twin = self._own < peer
-        else:
-            is_twin = False
+        is_twin = self._begun_with(circle, peer)
+        if not is_twin:
             with trio.move_on_after(SERVED_WAIT_S):
                 await self._until(lambda: max(self._holds_until(which, circle) for which in (self._ours, self._theirs)))
-        if is_twin or any(turn.brings_many for turn in self._all(circle)):
+        if (is_twin and self._own < peer) or any(turn.brings_many for turn in self._all(circle)):
             yield None
             return
         with self._running(self._theirs, circle, peer) as turn:
@@ -122,6 +123,3 @@ class CatchingUp:
                 del which[circle]
             self._ended.set()
             self._ended = trio.Event()
-
-
-Turns = dict[CircleId, list[Turn]]

@@ -31,14 +31,12 @@ from p2pnode.services.me import Me
 from p2pnode.services.partings import parting_lines
 from p2pnode.services.pruning import lacking
 from p2pnode.services.questions import circle_of_question
-from p2pnode.services.resolve import circle_name, find_circle, find_question, find_work
+from p2pnode.services.resolve import SHOWN_CHARACTERS, circle_name, find_circle, find_question, find_work
 from p2pnode.services.sync import Sync
 from p2pnode.services.views import Views
 
 READ_BALLOTS = 50
 """Whose reasons are read: some milliseconds; with all of them at their longest the answer is still one line of the control socket."""
-SHOWN_CHARACTERS = 60
-"""Of what somebody typed, in an error."""
 REASON_CHARACTERS = 300
 """Of a reason in the answer; a record could hold a book."""
 

@@ -32,6 +32,8 @@ from p2pnode.services.join import waiting
 
 SHOWN_CHOICES = 5
 """Candidates that an ambiguous id's message lists."""
+SHOWN_CHARACTERS = 60
+"""Of what somebody typed, in an error."""
 
 
 def find_work(tx: Tx, text: str) -> Work:

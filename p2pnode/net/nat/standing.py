@@ -58,9 +58,8 @@ class Standing:
             if without_relays == "public" and self._relaying.hop is None:
                 log.info("others are relayed from now on: the internet reaches this node")
                 self._relaying.offer(self._serve, RelayLimits())
-            elif (
-                without_relays == "private" and self._relaying.hop is not None
-            ):  # who needs a place himself has none to give
+            elif without_relays == "private" and self._relaying.hop is not None:
+                # Who needs a place himself has none to give.
                 log.info("others are not relayed any more: not everybody on the internet reaches this node")
                 self._relaying.withdraw(self._unserve)
         self._tell()

@@ -46,9 +46,7 @@ async def invite(node: Node, params: Params, emit: Emit) -> Json:
     """A link into a circle."""
     circle = await _circle(node, params)
     uses = params.number("uses", 1, least=1, most=MAX_USES)
-    hours = params.number(
-        "hours", INVITE_LIFETIME_S / 3600, least=-MAX_HOURS, most=MAX_HOURS
-    )  # the service knows what makes sense
+    hours = params.number("hours", INVITE_LIFETIME_S / 3600, least=-MAX_HOURS, most=MAX_HOURS)
     params.end()
     return await node.circles.invites.make(circle, uses=int(uses), lifetime_s=int(hours * 3600))
 

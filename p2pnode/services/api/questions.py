@@ -17,14 +17,12 @@ from p2pnode.services.api.method import ApiMethod
 from p2pnode.services.evidence import ADDRESSES, is_address, with_evidence
 from p2pnode.services.node import Node
 from p2pnode.services.params import Params
-from p2pnode.services.resolve import find_circle, find_key, find_question
+from p2pnode.services.resolve import SHOWN_CHARACTERS, find_circle, find_key, find_question
 from p2pnode.services.rule_questions import RuleChange
 
 METHOD = "proposal.open"
 REASON_CHARACTERS = 1000
 """Of a reason as it is typed; a signed one is shorter still."""
-SHOWN_CHARACTERS = 60
-"""Of what somebody typed, in an error."""
 NO_ROOT = Cid.parse("bafkqaaa")
 """The empty identity CID: stands where a description must name a root and an edit does not."""
 ARRAYS = ("creators", "tags", "identifiers", "sources")
